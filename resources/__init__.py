@@ -1,0 +1,1 @@
+"""The outside world: connectors, contracts, storage, configuration. Nothing here knows Dagster's jobs."""

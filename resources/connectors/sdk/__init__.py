@@ -1,0 +1,1 @@
+"""What every connector is built from: streams, batches, HTTP, authentication, paging, files."""
