@@ -1,0 +1,44 @@
+"""The names that assets, jobs and the command line share: asset keys, groups, pools. Nothing else."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+WRITER_POOL = "duckdb_writer"
+"""Pool of the steps that write the warehouse. Its limit is one."""
+
+SOURCES, CANONICAL, PUBLICATION = "sources", "canonical", "publication"
+"""Groups that no SQL folder names; a SQL model's group is its schema."""
+
+RETAILER = dg.AssetKey(["retailer"])
+"""retailer.yaml as the tables of the schema `retailer`."""
+
+KPI_VALUE = dg.AssetKey(["kpis", "kpi_value"])
+BI = dg.AssetKey([PUBLICATION, "bi"])
+
+LOAD_STEP = "load_canonical"
+
+
+def stream_key(system_code: str, stream: str) -> dg.AssetKey:
+    """Asset of one stream of one system."""
+    return dg.AssetKey([system_code, stream])
+
+
+def entity_key(entity: str) -> dg.AssetKey:
+    """Asset of one canonical entity, as loaded in the warehouse."""
+    return dg.AssetKey([CANONICAL, entity])
+
+
+def model_key(schema: str, name: str) -> dg.AssetKey:
+    """Asset of one SQL model."""
+    return dg.AssetKey([schema, name])
+
+
+def read_step(system_code: str) -> str:
+    """Step that reads one system."""
+    return f"read_{system_code}"
+
+
+def schema_step(schema: str) -> str:
+    """Step that builds the models of one SQL folder."""
+    return f"build_{schema}"

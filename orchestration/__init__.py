@@ -1,0 +1,1 @@
+"""When and with what: definitions, jobs, schedules, sensors, the Dagster instance and the `etalon` command line."""

@@ -1,0 +1,152 @@
+"""The Dagster instance of a retailer: its generated `dagster.yaml`, how it is opened, and how slots of dead runs come back.
+
+Belongs here: storage (SQLite or Postgres), run limits, monitoring, retention. What runs, and when, is elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import dagster as dg
+import yaml
+
+from assets.names import WRITER_POOL
+
+HOST_TAG = "etalon/host"
+PROCESS_TAG = "etalon/process"
+
+MAX_RUN_SECONDS = 4 * 3600
+"""Longest run before monitoring ends it: a nightly full reading of a large shop takes under an hour."""
+
+
+def postgres_url_for_dagster(url: str) -> str:
+    """The same address with the driver named: SQLAlchemy 2.1 takes a bare `postgresql://` for psycopg 3, Dagster ships psycopg2."""
+    parts = urlsplit(url)
+    if parts.scheme in ("postgres", "postgresql") or parts.scheme.startswith("postgresql+"):
+        return urlunsplit(parts._replace(scheme="postgresql+psycopg2"))
+    raise ValueError(f"a Postgres address starts with postgresql://, this one with {parts.scheme}://")
+
+
+def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
+    """The content of `dagster.yaml` for an instance whose files live in ``home``."""
+    storage: dict[str, Any]
+    if postgres_url is None:
+        storage = {"sqlite": {"base_dir": str(home / "storage")}}
+    else:
+        storage = {"postgres": {"postgres_url": postgres_url_for_dagster(postgres_url)}}
+    return {
+        "storage": storage,
+        "local_artifact_storage": {
+            "module": "dagster._core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": {"base_dir": str(home / "storage")},
+        },
+        "compute_logs": {
+            "module": "dagster._core.storage.local_compute_log_manager",
+            "class": "LocalComputeLogManager",
+            "config": {"base_dir": str(home / "compute_logs")},
+        },
+        # One writer of the warehouse at a time; the file lock in resources.warehouse is the belt to these braces.
+        "concurrency": {
+            "pools": {"granularity": "op", "default_limit": 1, "op_granularity_run_buffer": 1},
+            "runs": {"max_concurrent_runs": 4},
+        },
+        # Without the last two a killed run keeps the writer's slot for ever.
+        "run_monitoring": {
+            "enabled": True,
+            "start_timeout_seconds": 180,
+            "poll_interval_seconds": 30,
+            "max_runtime_seconds": MAX_RUN_SECONDS,
+            "free_slots_after_run_end_seconds": 5,
+        },
+        # A crashed process is worth another run; a step that failed says why, and another run would fail the same way.
+        "run_retries": {"enabled": True, "max_retries": 2, "retry_on_asset_or_op_failure": False},
+        "retention": {
+            "schedule": {"purge_after_days": {"skipped": 7, "success": 90, "failure": 90, "started": 90}},
+            "sensor": {"purge_after_days": {"skipped": 2, "success": 30, "failure": 30, "started": 30}},
+        },
+        "freshness": {"enabled": True},
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+    }
+
+
+def write_instance_config(home: Path, postgres_url: str | None) -> Path:
+    """Write `dagster.yaml` in ``home`` (readable by its owner only: it may hold the database's password) and return ``home``."""
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    text = "# Written by Étalon on every start; change the ETALON_* settings instead.\n" + yaml.safe_dump(
+        instance_config(home, postgres_url), sort_keys=False
+    )
+    target = home / "dagster.yaml"
+    if not target.exists() or target.read_text(encoding="utf-8") != text:
+        partial = home / f"dagster.yaml.{os.getpid()}"
+        partial.touch(mode=0o600)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    return home
+
+
+@contextmanager
+def open_instance(home: Path, postgres_url: str | None) -> Iterator[dg.DagsterInstance]:
+    """The instance in ``home``, ready: configuration written, writer's pool limited to one, slots of dead runs freed."""
+    with dg.DagsterInstance.from_config(str(write_instance_config(home, postgres_url))) as instance:
+        instance.event_log_storage.set_concurrency_slots(WRITER_POOL, 1)
+        free_dead_runs(instance)
+        yield instance
+
+
+def process_tags() -> dict[str, str]:
+    """Tags by which a later process can tell that the one which ran a job is gone."""
+    return {HOST_TAG: socket.gethostname(), PROCESS_TAG: json.dumps(_process_identity(os.getpid()))}
+
+
+def free_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Fail the runs whose command-line process is gone, and free the pool slots held by ended runs. Returns their ids.
+
+    The daemon does this for the runs it launches; a run of `etalon run` has only the next `etalon run`.
+    """
+    dead: list[str] = []
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    for run in instance.get_runs(started):
+        if _is_gone(run.tags):
+            instance.report_run_failed(run, "The process that ran it ended without saying so.")
+            dead.append(run.run_id)
+    storage = instance.event_log_storage
+    for run_id in storage.get_concurrency_run_ids():
+        holder = instance.get_run_by_id(run_id)
+        if holder is None or holder.is_finished:
+            storage.free_concurrency_slots_for_run(run_id)
+    return dead
+
+
+def _is_gone(tags: Mapping[str, str]) -> bool:
+    if tags.get(HOST_TAG) != socket.gethostname() or PROCESS_TAG not in tags:
+        return False
+    pid, started = json.loads(tags[PROCESS_TAG])
+    return _process_identity(pid) != [pid, started]
+
+
+def _process_identity(pid: int) -> list[Any]:
+    """(pid, start time in clock ticks) where the system tells it, since a pid is used again; start time is null elsewhere."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        # The second field is the command in parentheses and may hold spaces: count from its end.
+        return [pid, stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]]
+    except FileNotFoundError:
+        if Path("/proc").exists():
+            return [pid, "gone"]
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return [pid, "gone"]
+    except PermissionError:
+        pass
+    return [pid, None]
