@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -55,6 +55,7 @@ class Reject:
     """A source row that could not become a canonical row: it goes to quarantine, nothing is dropped.
 
     ``is_root`` says whether the whole source row is refused (it then counts as quarantined, not landed) or only a part of it.
+    ``context`` is what a replay needs besides ``raw`` to read the row again: a CSV header, for instance.
     """
 
     position: str
@@ -66,6 +67,27 @@ class Reject:
     line: int | None = None
     column: int | None = None
     is_root: bool = True
+    context: str = ""
+
+
+@dataclass(frozen=True)
+class PartEnd:
+    """The end of one part of a reading that stands or falls as a whole: a file.
+
+    ``accepted`` parts keep the rows their batches brought; of a ``refused`` part nothing is loaded. A ``duplicate`` was
+    received before and a ``superseded`` one is replaced by a later full snapshot: neither is read. A ``waiting`` part may
+    still be growing. ``announced_qty`` and ``received_qty`` count its source rows.
+    """
+
+    name: str
+    outcome: Literal["accepted", "refused", "duplicate", "superseded", "waiting"]
+    sha256: str
+    size_bytes: int
+    sequence_scope: str = ""
+    sequence: int | None = None
+    announced_qty: int | None = None
+    received_qty: int = 0
+    reason: str = ""
 
 
 @dataclass
@@ -76,6 +98,9 @@ class Batch:
     ``frames``: entity name -> rows with that entity's columns plus ``source_position``; the rest of the envelope is added later.
     ``received_qty``: source rows in it, refused ones included.
     ``personal``: (token, kind, value) of personal values, for the encrypted PII table.
+    ``part``: the file that all its rows come from, while it is not known yet whether that file will be accepted.
+    ``ends``: the files that end with this batch.
+    ``raw_at``: raw text and context of the source row at a ``source_position``, for rows that a contract refuses later.
     """
 
     received_qty: int
@@ -83,6 +108,9 @@ class Batch:
     frames: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     rejects: Sequence[Reject] = ()
     personal: Sequence[tuple[str, str, str]] = ()
+    part: str | None = None
+    ends: Sequence[PartEnd] = ()
+    raw_at: Callable[[str], tuple[str, str]] | None = None
 
 
 @dataclass
@@ -91,12 +119,15 @@ class Reading:
 
     ``announced_qty``: rows the source says there are (a header, a count, a control total); None when it announces nothing.
     ``is_full``: whether it covers the whole stream, so that what is absent was deleted.
+    ``notes``: things a person should know that do not make the reading wrong. ``faults``: things that do (a missing file).
     """
 
     watermark_at: datetime
     announced_qty: int | None
     is_full: bool
     batches: Iterator[Batch]
+    notes: Sequence[str] = ()
+    faults: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -127,4 +158,65 @@ class Connector(Protocol):
 
     def check_access(self) -> tuple[AccessCheck, ...]:
         """Connect and tell what the key may read and write. Writes nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """What is known of a file met before: its last outcome, and when and how large it was last seen."""
+
+    name: str
+    outcome: str
+    sha256: str
+    size_bytes: int
+    sequence_scope: str
+    sequence: int | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
+class FileOutcome:
+    """What became of one file, for its acknowledgement."""
+
+    name: str
+    outcome: str
+    reason: str
+    extract_id: str
+    sha256: str
+    announced_qty: int | None
+    received_qty: int
+    landed_qty: int
+    quarantined_qty: int
+    finished_at: datetime
+    rejects: Sequence[Mapping[str, object]] = ()
+
+
+@runtime_checkable
+class FileConnector(Protocol):
+    """What a connector of file feeds adds: it must know which files were met before, and it answers each with a receipt."""
+
+    def read_files(self, stream: Stream, *, seen: Sequence[SeenFile], now: datetime) -> Reading:
+        """Read the files of a stream that were not met before."""
+        ...
+
+    def acknowledge(self, stream: Stream, files: Sequence[FileOutcome]) -> None:
+        """Write one acknowledgement per file; writing it again changes nothing."""
+        ...
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """A quarantined source row as it was received, with what is needed to read it again."""
+
+    position: str
+    raw: str
+    context: str
+
+
+@runtime_checkable
+class ReplayingConnector(Protocol):
+    """A connector that can map raw rows again, with its present mapping."""
+
+    def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:
+        """Map raw rows; each comes out in the frames, or among the rejects under its own position."""
         ...
