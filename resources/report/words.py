@@ -109,6 +109,7 @@ REASONS: Final[dict[str, tuple[str, str]]] = {
     "not_stock_tracked": ("sans suivi de stock", "stock not tracked"),
     "orphan": ("inconnu du référentiel", "unknown to the referential"),
     "payment_failed": ("paiement échoué", "payment failed"),
+    "refunded_before_shipping": ("remboursé avant expédition", "refunded before shipping"),
     "refund_only": ("remboursé sans retour", "refund without return"),
     "service": ("service", "service"),
     "stale": ("données trop anciennes", "data too old"),
