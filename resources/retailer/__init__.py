@@ -1,0 +1,47 @@
+"""The retailer, declared: retailer.yaml as typed, frozen, cross-checked models. Nothing here knows how a system speaks."""
+
+from resources.retailer.loading import load_retailer, parse_retailer
+from resources.retailer.mistakes import ConfigurationErrors, Mistake
+from resources.retailer.model import (
+    Calendar,
+    Channel,
+    Company,
+    Identity,
+    KpiThreshold,
+    Location,
+    MasterRule,
+    ParityGroup,
+    Retailer,
+)
+from resources.retailer.systems import (
+    Declared,
+    FilesSystem,
+    ImportedOrders,
+    PickupConfig,
+    PrestaShopSystem,
+    SystemConfig,
+    WooCommerceSystem,
+)
+
+__all__ = [
+    "Calendar",
+    "Channel",
+    "Company",
+    "ConfigurationErrors",
+    "Declared",
+    "FilesSystem",
+    "Identity",
+    "ImportedOrders",
+    "KpiThreshold",
+    "Location",
+    "MasterRule",
+    "Mistake",
+    "ParityGroup",
+    "PickupConfig",
+    "PrestaShopSystem",
+    "Retailer",
+    "SystemConfig",
+    "WooCommerceSystem",
+    "load_retailer",
+    "parse_retailer",
+]

@@ -1,0 +1,118 @@
+"""How one system is reached and read: one model per kind of system. What a kind DOES is its connector's matter.
+
+A connector of a new kind brings its model itself: a module ``resources/connectors/<kind>.py`` (or package) with a class
+``Config`` that extends :class:`SystemConfig`. Nothing here has to change for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat, SecretStr
+
+from resources.retailer.fields import BaseUrl, Code, NotNegative, Positive, Text, ZoneName
+
+Role = Literal["erp", "pos", "storefront", "marketplace", "oms", "wms", "carrier", "pim", "crm", "psp", "accounting"]
+
+
+class Declared(BaseModel):
+    """Base of all that retailer.yaml declares: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class SystemConfig(Declared):
+    """What every kind of system has. ``time_zone`` is the zone of its naive local times (required: never guessed).
+
+    ``requests_per_second``: ceiling for all of Étalon's calls to it; ``workers``: pages read at once.
+    """
+
+    code: Code
+    kind: Code
+    role: Role
+    company: Code
+    time_zone: ZoneName
+    requests_per_second: PositiveFloat = 20.0
+    timeout_s: PositiveFloat = 30.0
+    page_size: Positive = 100
+    workers: Positive = 4
+
+
+class PickupConfig(Declared):
+    """When a dropped file is whole: its ``.done`` marker is there, or its size stayed the same for ``stable_s``."""
+
+    by: Literal["marker", "stable_size"] = "marker"
+    stable_s: NotNegative = 60
+
+
+class FilesSystem(SystemConfig):
+    """A system that drops files in a folder; ``feeds`` name the declarations in resources/feeds."""
+
+    kind: Literal["files"]
+    folder: Path
+    feeds: tuple[Code, ...]
+    pickup: PickupConfig = PickupConfig()
+
+
+class ImportedOrders(Declared):
+    """How a shop's orders that were imported from another channel are known and numbered.
+
+    ``module``: the payment module they carry; ``channel``: where they come from;
+    ``number_tag``: the order tag (docs/retailer.md) that holds their number there.
+    """
+
+    module: Text
+    channel: Code
+    number_tag: Code = "mkp"
+
+
+class PrestaShopSystem(SystemConfig):
+    """A PrestaShop shop read through its Webservice. ``language_id`` chooses among translated texts."""
+
+    kind: Literal["prestashop"]
+    url: BaseUrl
+    key: SecretStr
+    channel: Code
+    language_id: Positive = 1
+    imported_orders: ImportedOrders | None = None
+    order_tags: bool = False
+    verify_tls: bool = True
+
+
+class WooCommerceSystem(SystemConfig):
+    """A WooCommerce shop read through REST v3; ``key`` and ``secret`` are its consumer key and secret."""
+
+    kind: Literal["woocommerce"]
+    url: BaseUrl
+    key: SecretStr
+    secret: SecretStr
+    channel: Code
+    order_tags: bool = False
+    verify_tls: bool = True
+
+
+_BUILT_IN: dict[str, type[SystemConfig]] = {
+    "files": FilesSystem,
+    "prestashop": PrestaShopSystem,
+    "woocommerce": WooCommerceSystem,
+}
+
+
+def known_kinds() -> frozenset[str]:
+    """Every kind a system may have: those declared here and the connector modules that are found."""
+    package = importlib.import_module("resources.connectors")
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    return frozenset(_BUILT_IN) | (modules - {"sdk", "registry"})
+
+
+def config_model(kind: str) -> type[SystemConfig] | None:
+    """The model of a kind of system; None for a kind nobody declares."""
+    if kind in _BUILT_IN:
+        return _BUILT_IN[kind]
+    if kind not in known_kinds():
+        return None
+    model = getattr(importlib.import_module(f"resources.connectors.{kind}"), "Config", None)
+    return model if isinstance(model, type) and issubclass(model, SystemConfig) else None

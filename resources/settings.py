@@ -1,0 +1,215 @@
+"""The only reader of the environment: where things are, which clock runs, which secrets open what.
+
+What describes the retailer is in retailer.yaml, not here; here is what differs from one machine to the next.
+docs/retailer.md lists every variable.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from resources.errors import ConfigurationError, Where
+
+MINIMUM_KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One machine's settings. Instants are aware; paths are absolute; secrets never show in ``repr``.
+
+    ``now``: a fixed clock for a replay or a demo; None is the real one. Code takes :meth:`clock`.
+    ``variables``: what ``${NAME}`` in retailer.yaml may stand for.
+    """
+
+    root: Path
+    retailer_path: Path
+    sql_dir: Path
+    data_dir: Path
+    now: datetime | None = None
+    postgres_url: str | None = field(default=None, repr=False)
+    operations_url: str = field(default="", repr=False)
+    secret_key_text: str | None = field(default=None, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    extract_workers: int = 4
+    memory_limit: str = "2GB"
+    threads: int = 2
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], root: Path) -> Settings:
+        """Read the settings of a project that lies in ``root``.
+
+        ``environ`` wins over the file that ETALON_ENV_FILE names (default ``<root>/.env``; lines NAME=value).
+        Raises ConfigurationError, naming the variable, when a value cannot be understood.
+        """
+        root = root.resolve()
+        env_file = _path(environ.get("ETALON_ENV_FILE"), root, ".env")
+        values = {**_read_env_file(env_file, is_required="ETALON_ENV_FILE" in environ), **environ}
+        data_dir = _path(values.get("ETALON_DATA_DIR"), root, "data")
+        postgres_url = values.get("ETALON_POSTGRES_URL") or None
+        if postgres_url and not urlsplit(postgres_url).scheme.startswith("postgres"):
+            raise _mistake("ETALON_POSTGRES_URL", "an address like postgresql://user:password@host:5432/database")
+        default_operations_url = (
+            sqlalchemy_postgres_url(postgres_url) if postgres_url else f"sqlite:///{data_dir / 'operations.sqlite'}"
+        )
+        return cls(
+            root=root,
+            retailer_path=_path(values.get("ETALON_RETAILER"), root, "retailer.yaml"),
+            sql_dir=_path(values.get("ETALON_SQL_DIR"), root, "dbt_like_sql"),
+            data_dir=data_dir,
+            now=_instant(values, "ETALON_NOW"),
+            postgres_url=postgres_url,
+            operations_url=values.get("ETALON_OPERATIONS_URL") or default_operations_url,
+            secret_key_text=values.get("ETALON_SECRET_KEY") or None,
+            variables=values,
+            extract_workers=_whole_number(values, "ETALON_EXTRACT_WORKERS", 4),
+            memory_limit=values.get("ETALON_MEMORY_LIMIT") or "2GB",
+            threads=_whole_number(values, "ETALON_THREADS", 2),
+        )
+
+    def clock(self) -> Callable[[], datetime]:
+        """The clock that code is given: the fixed instant ``now``, or the real time in UTC."""
+        fixed = self.now
+        return (lambda: datetime.now(UTC)) if fixed is None else (lambda: fixed)
+
+    @property
+    def secret_key(self) -> bytes:
+        """The key that tokens and encryption derive from, at least 32 bytes. Raises ConfigurationError without one."""
+        if self.secret_key_text is None:
+            raise ConfigurationError(
+                "ETALON_SECRET_KEY is not set, so personal values can be neither tokenised nor encrypted",
+                where=Where(field="ETALON_SECRET_KEY"),
+                action="keep one for ever, outside the project: "
+                "python -c 'import secrets; print(secrets.token_hex(32))'",
+            )
+        key = _decode_key(self.secret_key_text)
+        if len(key) < MINIMUM_KEY_BYTES:
+            raise _mistake("ETALON_SECRET_KEY", f"at least {MINIMUM_KEY_BYTES} bytes (64 hex digits), got {len(key)}")
+        return key
+
+    @property
+    def landing_dir(self) -> Path:
+        """What systems gave, as received."""
+        return self.data_dir / "landing"
+
+    @property
+    def canonical_dir(self) -> Path:
+        """Canonical rows that passed their contract, as Parquet."""
+        return self.data_dir / "canonical"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The warehouse: canonical tables with their row versions."""
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def mart_path(self) -> Path:
+        """What the SQL models build."""
+        return self.data_dir / "mart.duckdb"
+
+    @property
+    def lock_path(self) -> Path:
+        """The lock that makes DuckDB's writer the only one."""
+        return self.data_dir / "writer.lock"
+
+    @property
+    def published_dir(self) -> Path:
+        """What analysts open."""
+        return self.data_dir / "published"
+
+    @property
+    def bi_path(self) -> Path:
+        """The published database."""
+        return self.published_dir / "bi.duckdb"
+
+    @property
+    def report_path(self) -> Path:
+        """The published report page."""
+        return self.published_dir / "report.html"
+
+    @property
+    def pii_path(self) -> Path:
+        """Personal values, encrypted."""
+        return self.data_dir / "pii.sqlite"
+
+    @property
+    def dagster_dir(self) -> Path:
+        """Dagster's own storage, when it is on SQLite."""
+        return self.data_dir / "dagster"
+
+
+def sqlalchemy_postgres_url(url: str) -> str:
+    """The same address with the driver that SQLAlchemy is to use."""
+    _, _, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}"
+
+
+def _mistake(name: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(f"{name} must be {expected}", where=Where(field=name), action="mend the environment")
+
+
+def _path(value: str | None, root: Path, default: str) -> Path:
+    """``value`` or the default, seen from ``root`` when relative."""
+    return (root / Path(value or default).expanduser()).resolve()
+
+
+def _instant(values: Mapping[str, str], name: str) -> datetime | None:
+    text = values.get(name)
+    if not text:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _mistake(name, f"an instant like 2026-05-18T10:00:00Z, got {text!r}") from error
+    if instant.tzinfo is None:
+        raise _mistake(name, f"an instant with its zone, like 2026-05-18T10:00:00Z, got {text!r}")
+    return instant.astimezone(UTC)
+
+
+def _whole_number(values: Mapping[str, str], name: str, default: int) -> int:
+    text = values.get(name)
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise _mistake(name, f"a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _decode_key(text: str) -> bytes:
+    """Hex if it is hex, else base64 if it is base64, else the text's own bytes."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        pass  # not hex: the next notation is tried
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return text.encode()
+
+
+def _read_env_file(path: Path, *, is_required: bool) -> dict[str, str]:
+    """Lines NAME=value; blank lines and # comments are skipped; one pair of quotes around a value is taken off."""
+    if not path.is_file():
+        if is_required:
+            raise _mistake("ETALON_ENV_FILE", f"a file that exists, got {path}")
+        return {}
+    found: dict[str, str] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise ConfigurationError(
+                "this line is not NAME=value", where=Where(file=str(path), line=number), action="mend or remove it"
+            )
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        found[name.strip()] = value
+    return found
