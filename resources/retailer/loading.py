@@ -125,23 +125,20 @@ def declared_feeds() -> frozenset[str]:
 
 def _master_rules(masters: Mapping[str, Mapping[str, Any]]) -> list[MasterRule]:
     """Rules one by one: a bare list is believed everywhere."""
-    rules = []
+    rules: list[dict[str, Any]] = []
     for entity, by_attribute in masters.items():
         for attribute, rule in by_attribute.items():
-            scoped = {"everywhere": rule} if isinstance(rule, list) else rule
-            for scope_kind, value in scoped.items():
-                by_code = {None: value} if scope_kind == "everywhere" else value
+            name = {"entity": entity, "attribute": attribute}
+            by_scope: dict[str, Any] = {"everywhere": rule} if isinstance(rule, list) else rule
+            for scope_kind, scoped in by_scope.items():
+                if scope_kind == "everywhere":
+                    rules.append({**name, "systems": scoped})
+                    continue
                 rules += [
-                    MasterRule(
-                        entity=entity,
-                        attribute=attribute,
-                        scope_kind=scope_kind,
-                        scope_code=code,
-                        systems=tuple(systems),
-                    )
-                    for code, systems in by_code.items()
+                    {**name, "scope_kind": scope_kind, "scope_code": code, "systems": systems}
+                    for code, systems in scoped.items()
                 ]
-    return rules
+    return [MasterRule.model_validate(rule) for rule in rules]
 
 
 def _kpi_mistakes(source: Source) -> list[Mistake]:

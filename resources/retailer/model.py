@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal, Protocol, TypeVar
 
@@ -233,11 +232,6 @@ class Retailer(Declared):
             if rule.attribute == "default" and rule.scope_kind == "everywhere":
                 return self.system(rule.systems[0])
         raise ConfigurationError(f"no master is declared for {entity}", action=f"add masters.{entity}.default")
-
-
-def percent_or_none(value: Decimal | None) -> Decimal | None:
-    """A percent at the three decimals that tables hold."""
-    return None if value is None else value.quantize(Decimal("0.001"))
 
 
 def _find(what: str, code: str, declared: Iterable[_C]) -> _C:

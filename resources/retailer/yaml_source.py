@@ -52,7 +52,7 @@ def read_yaml(text: str, variables: Mapping[str, str]) -> Source:
     except yaml.YAMLError as error:
         source.mistakes.append(Mistake((), 1, found=str(error).splitlines()[0], expected="well-formed YAML in UTF-8"))
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]  # types-PyYAML leaves it untyped
+        loader.dispose()
     return source
 
 
@@ -66,22 +66,18 @@ class _Walk:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        if node.tag == "tag:yaml.org,2002:null" and node.style is None:
+        if node.tag == "tag:yaml.org,2002:null" and isinstance(node, yaml.ScalarNode) and node.style is None:
             return None
         return self._scalar(str(node.value), path)
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
-        own = {key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)}
-        repeated = {key.value: key for key, _ in node.value if isinstance(key, yaml.ScalarNode)}
-        if len(own) < len(node.value):
-            seen: set[str] = set()
-            for key, _ in node.value:
-                name = str(key.value)
-                if name in seen and repeated.get(name) is key:
-                    self._source.mistakes.append(
-                        Mistake((*path, name), key.start_mark.line + 1, found="the key twice", expected="it once")
-                    )
-                seen.add(name)
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen and name != "<<":
+                line = key.start_mark.line + 1
+                self._source.mistakes.append(Mistake((*path, name), line, found="the key twice", expected="it once"))
+            seen.add(name)
         self._loader.flatten_mapping(node)
         found: dict[str, Any] = {}
         for key, item in node.value:

@@ -1,0 +1,237 @@
+"""Personal values: tokens that join, envelopes that hide, and the table that keeps what may be read back and erased.
+
+Two keys derive from one secret by HKDF (RFC 5869), so that who can compute tokens cannot open envelopes and the reverse.
+Lose the secret and stored values are gone; change it and tokens no longer join with those of yesterday.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, overload
+
+import polars as pl
+import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy.dialects import postgresql, sqlite
+
+from resources.errors import PermanentError
+
+PersonalKind = Literal["email", "phone", "name"]
+
+_HEADER: Final = b"ETL\x01"  # format version 1: AES-256-GCM, 12-byte nonce, 16-byte tag
+_NONCE_BYTES: Final = 12
+
+
+def derive_key(secret_key: bytes, purpose: str) -> bytes:
+    """A 32-byte key for one purpose. Keys of different purposes tell nothing about each other."""
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"etalon {purpose} v1".encode()).derive(secret_key)
+
+
+def normalise_email(value: str) -> str | None:
+    """Trimmed and case-folded; None for what is no address, since such fillers would join strangers."""
+    text = value.strip().casefold()
+    return text if "@" in text.strip("@") else None
+
+
+def normalise_phone(value: str) -> str | None:
+    """Digits with the country's calling code, without + or 00; ten digits that start with 0 are read as French.
+
+    ``06 12 34 56 78``, ``+33 (0)6 12 34 56 78`` and ``0033612345678`` are one number. None under six digits.
+    """
+    digits = re.sub(r"[^0-9]", "", value.replace("(0)", ""))
+    if not value.strip().startswith("+") and digits.startswith("00"):
+        digits = digits[2:]
+    elif len(digits) == 10 and digits.startswith("0"):
+        digits = f"33{digits[1:]}"
+    return digits if len(digits) >= 6 else None
+
+
+def normalise_name(value: str) -> str | None:
+    """Compatibility-decomposed, accents off, case-folded, spaces collapsed; None when nothing is left."""
+    decomposed = unicodedata.normalize("NFKD", value).casefold()
+    bare = "".join(letter for letter in unicodedata.normalize("NFKD", decomposed) if not unicodedata.combining(letter))
+    return " ".join(bare.split()) or None
+
+
+class Tokeniser:
+    """Keyed HMAC-SHA256 of normalised personal values: 64 hex digits, or null where there is no value.
+
+    The same e-mail has the same token in every system; an e-mail and a name never share one.
+    """
+
+    def __init__(self, secret_key: bytes) -> None:
+        self._keys = {kind: derive_key(secret_key, f"token {kind}") for kind in ("email", "phone", "name")}
+
+    def __repr__(self) -> str:
+        return "Tokeniser(key not shown)"
+
+    @overload
+    def email(self, values: pl.Series) -> pl.Series: ...
+    @overload
+    def email(self, values: str | None) -> str | None: ...
+    def email(self, values: pl.Series | str | None) -> pl.Series | str | None:
+        """Tokens of e-mails."""
+        return self._tokens("email", normalise_email, values)
+
+    @overload
+    def phone(self, values: pl.Series) -> pl.Series: ...
+    @overload
+    def phone(self, values: str | None) -> str | None: ...
+    def phone(self, values: pl.Series | str | None) -> pl.Series | str | None:
+        """Tokens of phone numbers."""
+        return self._tokens("phone", normalise_phone, values)
+
+    @overload
+    def name(self, values: pl.Series) -> pl.Series: ...
+    @overload
+    def name(self, values: str | None) -> str | None: ...
+    def name(self, values: pl.Series | str | None) -> pl.Series | str | None:
+        """Tokens of full names."""
+        return self._tokens("name", normalise_name, values)
+
+    def _tokens(
+        self, kind: PersonalKind, normalise: Callable[[str], str | None], values: pl.Series | str | None
+    ) -> pl.Series | str | None:
+        key = self._keys[kind]
+
+        def token(value: str | None) -> str | None:
+            normal = None if value is None else normalise(value)
+            return None if normal is None else hmac.digest(key, normal.encode(), "sha256").hex()
+
+        if isinstance(values, pl.Series):
+            return pl.Series(values.name, [token(value) for value in values.to_list()], dtype=pl.String)
+        return token(values)
+
+
+class Sealer:
+    """Authenticated encryption (AES-256-GCM) of bytes at rest: raw payloads with personal data, personal values.
+
+    ``context`` is bound to the envelope and must be given again to open it: a value cannot be moved to another row.
+    """
+
+    def __init__(self, secret_key: bytes) -> None:
+        self._cipher = AESGCM(derive_key(secret_key, "seal"))
+
+    def __repr__(self) -> str:
+        return "Sealer(key not shown)"
+
+    def seal(self, data: bytes, context: bytes = b"") -> bytes:
+        """An envelope: 4-byte versioned header, 12-byte random nonce, ciphertext and tag."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return _HEADER + nonce + self._cipher.encrypt(nonce, data, _HEADER + context)
+
+    def open(self, sealed: bytes, context: bytes = b"") -> bytes:
+        """The bytes that were sealed. Raises PermanentError for another format, another key or a changed byte."""
+        if not self.is_sealed(sealed):
+            raise PermanentError("these bytes are not a sealed envelope of a known version")
+        nonce = sealed[len(_HEADER) : len(_HEADER) + _NONCE_BYTES]
+        try:
+            return self._cipher.decrypt(nonce, sealed[len(_HEADER) + _NONCE_BYTES :], _HEADER + context)
+        except InvalidTag as error:
+            raise PermanentError(
+                "a sealed envelope does not open: it was sealed with another key, or its bytes were changed",
+                action="check that ETALON_SECRET_KEY is the one the data was written with",
+            ) from error
+
+    @staticmethod
+    def is_sealed(data: bytes) -> bool:
+        """Whether bytes are an envelope of this format."""
+        return data.startswith(_HEADER) and len(data) >= len(_HEADER) + _NONCE_BYTES + 16
+
+
+@dataclass(frozen=True)
+class PersonalValue:
+    """A personal value behind a token; ``repr`` shows its kind only."""
+
+    kind: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"PersonalValue(kind={self.kind!r}, value not shown)"
+
+
+_METADATA = sa.MetaData()
+_PERSONAL_VALUE = sa.Table(
+    "personal_value",
+    _METADATA,
+    sa.Column("token", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    comment="Personal values, sealed. Grain: one row per token. Readable with ETALON_SECRET_KEY only.",
+)
+_CHUNK = 5_000
+
+
+class PiiStore:
+    """Where personal values stay, apart from everything that analysts read. Grain: one row per token."""
+
+    def __init__(self, target: Path | sa.Engine, sealer: Sealer) -> None:
+        """``target``: a SQLite file, created with its folder when missing, or an engine (SQLite or Postgres)."""
+        if isinstance(target, Path):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target = sa.create_engine(f"sqlite:///{target}")
+        if target.dialect.name == "sqlite":
+            sa.event.listen(target, "connect", _prepare_sqlite)
+        self._engine, self._sealer = target, sealer
+        _METADATA.create_all(self._engine)
+
+    def put(self, rows: Iterable[tuple[str, str, str]]) -> int:
+        """Keep (token, kind, value) rows; a token that is there already is left as it is. Returns how many were new."""
+        by_token = {token: (kind, value) for token, kind, value in rows}
+        tokens = list(by_token)
+        added = 0
+        with self._engine.begin() as connection:
+            for start in range(0, len(tokens), _CHUNK):
+                chunk = tokens[start : start + _CHUNK]
+                known = set(
+                    connection.scalars(sa.select(_PERSONAL_VALUE.c.token).where(_PERSONAL_VALUE.c.token.in_(chunk)))
+                )
+                records = [
+                    {"token": token, "kind": kind, "sealed": self._sealer.seal(value.encode(), token.encode())}
+                    for token, (kind, value) in ((token, by_token[token]) for token in chunk if token not in known)
+                ]
+                if records:
+                    # Another worker may have put the same token since the select.
+                    connection.execute(self._insert_or_ignore(), records)
+                added += len(records)
+        return added
+
+    def get(self, token: str) -> PersonalValue | None:
+        """The value behind a token; None when it was never kept or was erased."""
+        query = sa.select(_PERSONAL_VALUE.c.kind, _PERSONAL_VALUE.c.sealed).where(_PERSONAL_VALUE.c.token == token)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else PersonalValue(row.kind, self._sealer.open(row.sealed, token.encode()).decode())
+
+    def erase(self, token: str) -> bool:
+        """Forget the value behind a token (GDPR, article 17); whether there was one.
+
+        Tokens in the warehouse stay and can no longer be read back. Erase at the source first: a later reading of a
+        value that is still there keeps it again.
+        """
+        with self._engine.begin() as connection:
+            result = connection.execute(sa.delete(_PERSONAL_VALUE).where(_PERSONAL_VALUE.c.token == token))
+        return result.rowcount > 0
+
+    def _insert_or_ignore(self) -> sa.Insert:
+        if self._engine.dialect.name == "sqlite":
+            return sqlite.insert(_PERSONAL_VALUE).on_conflict_do_nothing()
+        return postgresql.insert(_PERSONAL_VALUE).on_conflict_do_nothing()
+
+
+def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    # Erased bytes are overwritten in the file; a second writer waits rather than fails.
+    cursor.execute("PRAGMA secure_delete = ON")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA busy_timeout = 30000")
+    cursor.close()
