@@ -1,0 +1,26 @@
+"""The operations store: cursors, manifests, quarantine, file receipts and the exchange journal, in SQLite or PostgreSQL.
+
+Tables are in `tables`, the connection in `engine`, what is kept about one extract in `records`, the store in `store`.
+"""
+
+from resources.operations.records import (
+    CanonicalFile,
+    ExchangeEntry,
+    FileReceipt,
+    LoadableExtract,
+    Manifest,
+    Outcome,
+    QuarantinedRow,
+)
+from resources.operations.store import Operations
+
+__all__ = [
+    "CanonicalFile",
+    "ExchangeEntry",
+    "FileReceipt",
+    "LoadableExtract",
+    "Manifest",
+    "Operations",
+    "Outcome",
+    "QuarantinedRow",
+]

@@ -1,0 +1,61 @@
+"""Connection to the operations store: SQLite in WAL mode, or PostgreSQL. Creates the schema, asks no question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, make_url
+
+from resources.operations.tables import metadata
+
+POSTGRES_SCHEMA = "operations"
+BUSY_TIMEOUT_MS = 30_000
+"""How long a SQLite writer waits for another one before it gives up."""
+
+
+def open_engine(url: str) -> Engine:
+    """Open the store at ``url`` and create what is missing in it, safely while others do the same."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = _sqlite(url, parsed.database)
+    else:
+        engine = sa.create_engine(url, pool_pre_ping=True, execution_options={"schema_translate_map": {None: POSTGRES_SCHEMA}})
+    create_schema(engine)
+    return engine
+
+
+def create_schema(engine: Engine) -> None:
+    """Create the tables that do not exist yet. Running it again, or from two processes at once, changes nothing."""
+    with engine.connect().execution_options(is_writing=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            # Two processes that create the same table at once would make one of them fail.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('etalon.operations'))"))
+            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {POSTGRES_SCHEMA}"))
+        metadata.create_all(connection)
+
+
+def _sqlite(url: str, database: str | None) -> Engine:
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        # The driver must not open transactions by itself: ours say whether they will write (see `begin`).
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and then writes fails when another one wrote in between; IMMEDIATE waits instead.
+        is_writing = connection.get_execution_options().get("is_writing", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writing else "BEGIN")
+
+    return engine

@@ -1,0 +1,134 @@
+"""What the operations store keeps, as plain records. Quantities count rows, durations are seconds, instants are UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+Outcome = Literal["complete", "incomplete", "failed"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What one reading of one stream announced, landed and refused, in source rows.
+
+    ``outcome``: `complete` (announced = landed + quarantined; the cursor moved), `incomplete` (rows were lost on the way or
+    a file was refused or is missing), `failed` (the reading stopped; ``error`` says why).
+    ``is_loadable``: its canonical files may be loaded. An incomplete reading of files is: each accepted file is whole by itself.
+    """
+
+    extract_id: str
+    system_code: str
+    stream: str
+    run_id: str
+    outcome: Outcome
+    announced_qty: int | None
+    landed_qty: int
+    quarantined_qty: int
+    since_at: datetime | None
+    watermark_at: datetime | None
+    entity_rows: Mapping[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    duration_s: float = 0.0
+    error: str | None = None
+    is_full: bool = False
+    is_loadable: bool = False
+    kind: Literal["read", "replay"] = "read"
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CanonicalFile:
+    """One canonical parquet file. ``path`` is relative to the data folder."""
+
+    entity: str
+    number: int
+    path: str
+    rows_qty: int
+
+
+@dataclass(frozen=True)
+class LoadableExtract:
+    """Canonical files of one entity in one extract that the warehouse does not have yet.
+
+    ``paths`` are in the order in which they were read. ``is_full``: the whole stream, so that what is absent was deleted.
+    ``quarantined_qty`` source rows of the extract were refused: a key that is absent may be among them.
+    """
+
+    extract_id: str
+    system_code: str
+    stream: str
+    entity: str
+    paths: tuple[Path, ...]
+    rows_qty: int
+    is_full: bool
+    quarantined_qty: int
+    watermark_at: datetime
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """A refused row. ``raw`` is as received (UTF-8), sealed when ``is_sealed``."""
+
+    quarantine_id: int
+    extract_id: str
+    run_id: str
+    system_code: str
+    stream: str
+    entity: str
+    part: str | None
+    position: str
+    line: int | None
+    column_number: int | None
+    field: str | None
+    rule: str
+    reason: str
+    raw: bytes
+    context: str
+    is_sealed: bool
+    is_root: bool
+    status: str
+    attempts: int
+    created_at: datetime
+    resolved_at: datetime | None
+    replay_extract_id: str | None
+
+
+@dataclass(frozen=True)
+class FileReceipt:
+    """What became of one received file."""
+
+    system_code: str
+    stream: str
+    name: str
+    outcome: str
+    reason: str
+    sha256: str
+    size_bytes: int
+    sequence_scope: str
+    sequence: int | None
+    extract_id: str
+    announced_qty: int | None
+    received_qty: int
+    landed_qty: int
+    quarantined_qty: int
+    seen_at: datetime
+    acknowledged_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ExchangeEntry:
+    """One line of the exchange journal."""
+
+    at: datetime
+    run_id: str
+    system_code: str
+    stream: str | None
+    kind: str
+    is_ok: bool
+    detail: str
+    extract_id: str | None = None

@@ -1,0 +1,423 @@
+"""The operations store: every question asked of it and every change made to it, each in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from resources.operations import tables as t
+from resources.operations.engine import open_engine
+from resources.operations.records import (
+    CanonicalFile,
+    ExchangeEntry,
+    FileReceipt,
+    LoadableExtract,
+    Manifest,
+    QuarantinedRow,
+)
+
+RUNNING = "running"
+ABANDONED = "abandoned: the process that read it ended before it was finished; what it had written was thrown away"
+
+
+class Operations:
+    """Cursors, manifests, quarantine, receipts and journal of every system.
+
+    ``data_dir`` is what the paths of canonical files are relative to. Safe to use from several processes and threads.
+    """
+
+    def __init__(self, engine: Engine, data_dir: Path) -> None:
+        self._engine = engine
+        self._data_dir = data_dir
+
+    @classmethod
+    def open(cls, url: str, *, data_dir: Path) -> Operations:
+        """Open the store at a SQLAlchemy URL (`sqlite:///…` or `postgresql+psycopg2://…`), creating what is missing."""
+        return cls(open_engine(url), data_dir)
+
+    def close(self) -> None:
+        """Give its connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(is_writing=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    # -- extracts ------------------------------------------------------------------------------------------------------
+
+    def begin_extract(self, manifest: Manifest) -> tuple[str, ...]:
+        """Note that a reading starts. Gives the ids of earlier readings of the stream that died, now closed as failed.
+
+        The caller holds the stream's lock, so whatever is still `running` belongs to a process that is gone.
+        """
+        with self._writing() as connection:
+            of_stream = (t.extract.c.system_code == manifest.system_code) & (t.extract.c.stream == manifest.stream)
+            dead = tuple(
+                connection.scalars(sa.select(t.extract.c.extract_id).where(of_stream, t.extract.c.outcome == RUNNING))
+            )
+            if dead:
+                connection.execute(sa.delete(t.quarantine).where(t.quarantine.c.extract_id.in_(dead)))
+                connection.execute(
+                    sa.update(t.extract)
+                    .where(t.extract.c.extract_id.in_(dead))
+                    .values(
+                        outcome="failed",
+                        error=ABANDONED,
+                        landed_qty=0,
+                        quarantined_qty=0,
+                        finished_at=manifest.started_at,
+                    )
+                )
+            connection.execute(sa.insert(t.extract).values(_extract_values(manifest) | {"outcome": RUNNING}))
+        return dead
+
+    def finish_extract(
+        self,
+        manifest: Manifest,
+        *,
+        files: Sequence[CanonicalFile] = (),
+        receipts: Sequence[FileReceipt] = (),
+        journal: Sequence[ExchangeEntry] = (),
+        cursor_at: datetime | None = None,
+        drop_quarantine_parts: Sequence[str] = (),
+        drop_quarantine: bool = False,
+        supersede_quarantine: bool = False,
+        resolved: Mapping[int, str] | None = None,
+        retried: Mapping[int, tuple[str, str]] | None = None,
+    ) -> None:
+        """Write the manifest, what it loads, its receipts and its journal, and last move the cursor: all of it or nothing.
+
+        ``cursor_at``: None leaves the cursor. ``drop_quarantine_parts``: files refused as a whole, whose rows are not in
+        quarantine one by one; ``drop_quarantine``: the same for a reading that failed. ``supersede_quarantine``: a full
+        reading replaces what was pending. ``resolved``: quarantine id -> its new status; ``retried``: quarantine id ->
+        (rule, reason) after a replay that refused it again.
+        """
+        with self._writing() as connection:
+            quarantine = t.quarantine
+            mine = quarantine.c.extract_id == manifest.extract_id
+            if drop_quarantine:
+                connection.execute(sa.delete(quarantine).where(mine))
+            elif drop_quarantine_parts:
+                connection.execute(sa.delete(quarantine).where(mine, quarantine.c.part.in_(drop_quarantine_parts)))
+            connection.execute(
+                sa.update(t.extract).where(t.extract.c.extract_id == manifest.extract_id).values(_extract_values(manifest))
+            )
+            if manifest.is_loadable:
+                _insert(
+                    connection,
+                    t.extract_entity,
+                    [
+                        {"extract_id": manifest.extract_id, "entity": entity, "rows_qty": rows}
+                        for entity, rows in manifest.entity_rows.items()
+                    ],
+                )
+                _insert(connection, t.canonical_file, [{"extract_id": manifest.extract_id} | asdict(file) for file in files])
+            if supersede_quarantine:
+                connection.execute(
+                    sa.update(quarantine)
+                    .where(
+                        quarantine.c.system_code == manifest.system_code,
+                        quarantine.c.stream == manifest.stream,
+                        quarantine.c.status == "pending",
+                        quarantine.c.extract_id != manifest.extract_id,
+                    )
+                    .values(status="superseded", resolved_at=manifest.finished_at)
+                )
+            for quarantine_id, status in (resolved or {}).items():
+                connection.execute(
+                    sa.update(quarantine)
+                    .where(quarantine.c.quarantine_id == quarantine_id)
+                    .values(
+                        status=status,
+                        attempts=quarantine.c.attempts + 1,
+                        resolved_at=manifest.finished_at,
+                        replay_extract_id=manifest.extract_id,
+                    )
+                )
+            for quarantine_id, (rule, reason) in (retried or {}).items():
+                connection.execute(
+                    sa.update(quarantine)
+                    .where(quarantine.c.quarantine_id == quarantine_id)
+                    .values(attempts=quarantine.c.attempts + 1, rule=rule, reason=reason)
+                )
+            for receipt in receipts:
+                same = (
+                    (t.file_receipt.c.system_code == receipt.system_code)
+                    & (t.file_receipt.c.stream == receipt.stream)
+                    & (t.file_receipt.c.name == receipt.name)
+                )
+                connection.execute(sa.delete(t.file_receipt).where(same))
+            _insert(connection, t.file_receipt, [asdict(receipt) for receipt in receipts])
+            _insert(connection, t.exchange, [asdict(entry) for entry in journal])
+            if cursor_at is not None:
+                of_stream = (t.cursor.c.system_code == manifest.system_code) & (t.cursor.c.stream == manifest.stream)
+                connection.execute(sa.delete(t.cursor).where(of_stream))
+                connection.execute(
+                    sa.insert(t.cursor).values(
+                        system_code=manifest.system_code,
+                        stream=manifest.stream,
+                        cursor_at=cursor_at,
+                        extract_id=manifest.extract_id,
+                    )
+                )
+
+    def cursor(self, system_code: str, stream: str) -> datetime | None:
+        """Watermark of the last complete reading of a stream; None before the first."""
+        with self._reading() as connection:
+            return connection.scalar(
+                sa.select(t.cursor.c.cursor_at).where(t.cursor.c.system_code == system_code, t.cursor.c.stream == stream)
+            )
+
+    def manifest(self, extract_id: str) -> Manifest | None:
+        """The manifest of one finished extract."""
+        found = self._manifests(t.extract.c.extract_id == extract_id)
+        return found[0] if found else None
+
+    def manifests(self, *, run_id: str | None = None, system_code: str | None = None, stream: str | None = None) -> list[Manifest]:
+        """Finished extracts, oldest first."""
+        conditions = [
+            column == value
+            for column, value in (
+                (t.extract.c.run_id, run_id),
+                (t.extract.c.system_code, system_code),
+                (t.extract.c.stream, stream),
+            )
+            if value is not None
+        ]
+        return self._manifests(*conditions)
+
+    def _manifests(self, *conditions: sa.ColumnElement[bool]) -> list[Manifest]:
+        with self._reading() as connection:
+            rows = connection.execute(
+                sa.select(t.extract)
+                .where(t.extract.c.outcome != RUNNING, *conditions)
+                .order_by(t.extract.c.started_at, t.extract.c.extract_id)
+            ).mappings()
+            extracts = [dict(row) for row in rows]
+            entities: dict[str, dict[str, int]] = {}
+            for extract_id, entity, rows_qty in connection.execute(
+                sa.select(t.extract_entity.c.extract_id, t.extract_entity.c.entity, t.extract_entity.c.rows_qty)
+                .join(t.extract)
+                .where(*conditions)
+            ):
+                entities.setdefault(extract_id, {})[entity] = rows_qty
+        return [Manifest(**row, entity_rows=entities.get(row["extract_id"], {})) for row in extracts]
+
+    # -- loading -------------------------------------------------------------------------------------------------------
+
+    def loadable_extracts(self, entity: str) -> list[LoadableExtract]:
+        """Extracts that hold rows of ``entity`` and are not in the warehouse yet, in the order in which they must be loaded.
+
+        What came before a complete full reading of the same stream is left out: that reading replaces it.
+        """
+        columns = t.extract.c
+        with self._reading() as connection:
+            rows = connection.execute(
+                sa.select(t.extract, t.extract_entity.c.rows_qty)
+                .join(t.extract_entity)
+                .where(columns.is_loadable, t.extract_entity.c.entity == entity, t.extract_entity.c.loaded_at.is_(None))
+                .order_by(columns.started_at, columns.extract_id)
+            ).mappings().all()
+            paths: dict[str, list[Path]] = {}
+            for extract_id, path in connection.execute(
+                sa.select(t.canonical_file.c.extract_id, t.canonical_file.c.path)
+                .join(t.extract_entity, t.extract_entity.c.extract_id == t.canonical_file.c.extract_id)
+                .where(
+                    t.canonical_file.c.entity == entity,
+                    t.extract_entity.c.entity == entity,
+                    t.extract_entity.c.loaded_at.is_(None),
+                )
+                .order_by(t.canonical_file.c.extract_id, t.canonical_file.c.number)
+            ):
+                paths.setdefault(extract_id, []).append(self._data_dir / path)
+        last_full = {(row["system_code"], row["stream"]): row["started_at"] for row in rows if row["is_full"]}
+        return [
+            LoadableExtract(
+                extract_id=row["extract_id"],
+                system_code=row["system_code"],
+                stream=row["stream"],
+                entity=entity,
+                paths=tuple(paths.get(row["extract_id"], ())),
+                rows_qty=row["rows_qty"],
+                is_full=row["is_full"],
+                quarantined_qty=row["quarantined_qty"],
+                watermark_at=row["watermark_at"],
+            )
+            for row in rows
+            if row["started_at"] >= last_full.get((row["system_code"], row["stream"]), row["started_at"])
+        ]
+
+    def mark_loaded(self, extract_ids: Sequence[str], *, entity: str | None = None, now: datetime) -> None:
+        """Note that the warehouse has these extracts (of one entity, or of all), and with them what they replace."""
+        with self._writing() as connection:
+            for extract_id in extract_ids:
+                row = connection.execute(sa.select(t.extract).where(t.extract.c.extract_id == extract_id)).mappings().one()
+                covered = [t.extract.c.extract_id == extract_id]
+                if row["is_full"]:
+                    covered.append(
+                        (t.extract.c.system_code == row["system_code"])
+                        & (t.extract.c.stream == row["stream"])
+                        & (t.extract.c.started_at < row["started_at"])
+                    )
+                statement = (
+                    sa.update(t.extract_entity)
+                    .where(
+                        t.extract_entity.c.extract_id.in_(sa.select(t.extract.c.extract_id).where(sa.or_(*covered))),
+                        t.extract_entity.c.loaded_at.is_(None),
+                    )
+                    .values(loaded_at=now)
+                )
+                if entity is not None:
+                    statement = statement.where(t.extract_entity.c.entity == entity)
+                connection.execute(statement)
+
+    # -- quarantine ----------------------------------------------------------------------------------------------------
+
+    def add_quarantine(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add refused rows of a running extract; they show once it is finished."""
+        with self._writing() as connection:
+            _insert(connection, t.quarantine, rows)
+
+    def quarantined(
+        self,
+        *,
+        system_code: str | None = None,
+        stream: str | None = None,
+        status: str | None = None,
+        extract_id: str | None = None,
+        quarantine_ids: Sequence[int] | None = None,
+        limit: int | None = None,
+    ) -> list[QuarantinedRow]:
+        """Refused rows of finished extracts, oldest first."""
+        columns = t.quarantine.c
+        statement = (
+            sa.select(t.quarantine).join(t.extract).where(t.extract.c.outcome != RUNNING).order_by(columns.quarantine_id)
+        )
+        for column, value in (
+            (columns.system_code, system_code),
+            (columns.stream, stream),
+            (columns.status, status),
+            (columns.extract_id, extract_id),
+        ):
+            if value is not None:
+                statement = statement.where(column == value)
+        if quarantine_ids is not None:
+            statement = statement.where(columns.quarantine_id.in_(quarantine_ids))
+        if limit is not None:
+            statement = statement.limit(limit)
+        with self._reading() as connection:
+            return [QuarantinedRow(**row) for row in connection.execute(statement).mappings()]
+
+    def quarantine_counts(self) -> list[tuple[str, str, str, str, int]]:
+        """(system, stream, rule, status, rows) of the whole quarantine."""
+        columns = t.quarantine.c
+        with self._reading() as connection:
+            rows = connection.execute(
+                sa.select(columns.system_code, columns.stream, columns.rule, columns.status, sa.func.count())
+                .join(t.extract)
+                .where(t.extract.c.outcome != RUNNING)
+                .group_by(columns.system_code, columns.stream, columns.rule, columns.status)
+                .order_by(columns.system_code, columns.stream, columns.rule, columns.status)
+            )
+            return [tuple(row) for row in rows]
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def file_receipts(
+        self, system_code: str, stream: str, *, only_unacknowledged: bool = False
+    ) -> list[FileReceipt]:
+        """Receipts of the files of a stream, by name."""
+        statement = (
+            sa.select(t.file_receipt)
+            .where(t.file_receipt.c.system_code == system_code, t.file_receipt.c.stream == stream)
+            .order_by(t.file_receipt.c.name)
+        )
+        if only_unacknowledged:
+            statement = statement.where(
+                t.file_receipt.c.acknowledged_at.is_(None), t.file_receipt.c.outcome.not_in(("waiting", "lost"))
+            )
+        with self._reading() as connection:
+            return [FileReceipt(**row) for row in connection.execute(statement).mappings()]
+
+    def mark_acknowledged(self, system_code: str, stream: str, names: Sequence[str], *, now: datetime) -> None:
+        """Note that the acknowledgements of these files are written."""
+        if not names:
+            return
+        with self._writing() as connection:
+            connection.execute(
+                sa.update(t.file_receipt)
+                .where(
+                    t.file_receipt.c.system_code == system_code,
+                    t.file_receipt.c.stream == stream,
+                    t.file_receipt.c.name == sa.bindparam("file_name"),
+                )
+                .values(acknowledged_at=now),
+                [{"file_name": name} for name in names],
+            )
+
+    def accept_missing_file(
+        self, system_code: str, stream: str, *, sequence_scope: str, sequence: int, reason: str, now: datetime
+    ) -> None:
+        """A person accepts that the file with this sequence number will never come: the gap is no longer a fault."""
+        receipt = FileReceipt(
+            system_code=system_code,
+            stream=stream,
+            name=f"{sequence_scope}#{sequence}",
+            outcome="lost",
+            reason=reason,
+            sha256="",
+            size_bytes=0,
+            sequence_scope=sequence_scope,
+            sequence=sequence,
+            extract_id="",
+            announced_qty=None,
+            received_qty=0,
+            landed_qty=0,
+            quarantined_qty=0,
+            seen_at=now,
+        )
+        with self._writing() as connection:
+            connection.execute(sa.insert(t.file_receipt).values(asdict(receipt)))
+
+    # -- journal -------------------------------------------------------------------------------------------------------
+
+    def add_exchange(self, *entries: ExchangeEntry) -> None:
+        """Write to the exchange journal."""
+        with self._writing() as connection:
+            _insert(connection, t.exchange, [asdict(entry) for entry in entries])
+
+    def exchanges(self, *, system_code: str | None = None, run_id: str | None = None) -> list[ExchangeEntry]:
+        """The exchange journal, oldest first."""
+        statement = sa.select(*(column for column in t.exchange.c if column.name != "exchange_id")).order_by(
+            t.exchange.c.exchange_id
+        )
+        if system_code is not None:
+            statement = statement.where(t.exchange.c.system_code == system_code)
+        if run_id is not None:
+            statement = statement.where(t.exchange.c.run_id == run_id)
+        with self._reading() as connection:
+            return [ExchangeEntry(**row) for row in connection.execute(statement).mappings()]
+
+
+def _extract_values(manifest: Manifest) -> dict[str, Any]:
+    values = asdict(manifest)
+    del values["entity_rows"]
+    return values
+
+
+def _insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(sa.insert(table), list(rows))
