@@ -1,0 +1,220 @@
+"""Splits a frame by its entity's contract: good rows, and refused rows each with its rule and reason.
+
+The pandera schema is the contract. Its checks are compiled to polars expressions and run in one pass; what cannot be compiled
+is left to pandera itself. A test holds that both refuse the same rows. Mapping and I/O do not belong here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pandera.backends.polars.builtin_checks  # noqa: F401  registers the built-in checks that the compiler reads
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+from pandera.errors import SchemaError, SchemaErrors
+
+from resources.contracts.entity import Entity
+from resources.errors import ContractBroken, Where
+
+NOT_NULL, UNIQUE = "not_null", "unique"
+_ROW = "_row"
+_SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """A row that breaks its contract. ``row`` is its index in the frame; ``rule``, ``column`` of the first rule it breaks.
+
+    ``reason`` tells all of them, with the values.
+    """
+
+    row: int
+    position: str
+    rule: str
+    column: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class ContractSplit:
+    """``good`` rows in their order, and the ``refused`` ones."""
+
+    good: pl.DataFrame
+    refused: tuple[RefusedRow, ...]
+
+
+@dataclass(frozen=True)
+class _Rule:
+    name: str
+    column: str | None
+    expected: str
+    is_bad: pl.Expr
+
+
+class _NotCompilable(Exception):
+    """A check that is not one expression."""
+
+
+class _Capture:
+    """Stands where pandera's checks expect a LazyFrame and keeps the expression they select."""
+
+    def select(self, *expressions: Any) -> pl.Expr:
+        if len(expressions) == 1 and isinstance(expressions[0], pl.Expr):
+            return expressions[0]
+        return pl.all_horizontal(*expressions)
+
+
+def split_by_contract(entity: Entity, frame: pl.DataFrame, *, where: Where | None = None) -> ContractSplit:
+    """Split an eager frame that has all columns of ``entity``, envelope included, in the contract's order.
+
+    Of rows with the same key the first good one is kept and the later ones are refused.
+    Raises ContractBroken when the frame does not have the contract's columns and types: then no row can be trusted.
+    """
+    _check_shape(entity, frame, where)
+    if frame.is_empty():
+        return ContractSplit(frame, ())
+    try:
+        rules = _compiled(entity.name, entity.schema)
+    except _NotCompilable:
+        failures = pandera_failures(entity, frame, where=where)
+    else:
+        failures = _failures(frame, rules)
+    if entity.schema.unique:
+        _add_duplicates(frame, list(entity.schema.unique), failures)
+    if not failures:
+        return ContractSplit(frame, ())
+    positions = frame["source_position"]
+    refused = tuple(
+        RefusedRow(
+            row=row,
+            position=positions[row],
+            rule=broken[0].name,
+            column=broken[0].column,
+            reason="; ".join(_told(frame, row, rule) for rule in broken),
+        )
+        for row, broken in sorted(failures.items())
+    )
+    keep = pl.repeat(True, frame.height, eager=True).scatter(list(failures), False)
+    return ContractSplit(frame.filter(keep), refused)
+
+
+def pandera_failures(entity: Entity, frame: pl.DataFrame, *, where: Where | None = None) -> dict[int, list[_Rule]]:
+    """Row index -> rules it breaks, as pandera's lazy validation tells them; key uniqueness left out.
+
+    Raises ContractBroken for a failure without a row: it is one of the batch.
+    """
+    failures: dict[int, list[_Rule]] = defaultdict(list)
+    try:
+        entity.schema.validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        for case in errors.failure_cases.iter_rows(named=True):
+            if case["check"] == "multiple_fields_uniqueness":
+                continue
+            if case["index"] is None:
+                raise _broken(entity, f"{case['column']}: {case['check']} ({case['failure_case']})", where) from errors
+            name = NOT_NULL if case["check"] == "not_nullable" else str(case["check"])
+            column = str(case["column"]) if case["schema_context"] == "Column" else None
+            rule = _Rule(name, column, "not null" if name == NOT_NULL else name, pl.lit(True))
+            failures[int(case["index"])].append(rule)
+    return failures
+
+
+def _check_shape(entity: Entity, frame: pl.DataFrame, where: Where | None) -> None:
+    expected = entity.polars_schema
+    if list(frame.columns) == list(expected) and all(frame.schema[name] == dtype for name, dtype in expected.items()):
+        return
+    try:
+        entity.schema.validate(frame.clear(), lazy=True)
+    except (SchemaErrors, SchemaError) as errors:
+        missing = [name for name in expected if name not in frame.columns]
+        extra = [name for name in frame.columns if name not in expected]
+        types = [
+            f"{name} is {frame.schema[name]} instead of {dtype}"
+            for name, dtype in expected.items()
+            if name in frame.columns and frame.schema[name] != dtype
+        ]
+        parts = [
+            f"{label}: {', '.join(names)}"
+            for label, names in (("missing columns", missing), ("unknown columns", extra), ("types", types))
+            if names
+        ]
+        raise _broken(entity, "; ".join(parts) or f"columns out of order: {', '.join(frame.columns)}", where) from errors
+
+
+def _broken(entity: Entity, what: str, where: Where | None) -> ContractBroken:
+    return ContractBroken(
+        f"the rows do not have the shape of {entity.name}: {what}",
+        where=where,
+        action="nothing of this batch was loaded; fix the mapping or the feed, then read again",
+    )
+
+
+@cache
+def _compiled(_name: str, schema: pa.DataFrameSchema) -> tuple[_Rule, ...]:
+    rules = []
+    for name, column in schema.columns.items():
+        if not column.nullable:
+            rules.append(_Rule(NOT_NULL, name, "not null", pl.col(name).is_null()))
+        rules.extend(_rule(check, name) for check in column.checks)
+    rules.extend(_rule(check, None) for check in schema.checks)
+    return tuple(rules)
+
+
+def _rule(check: pa.Check, column: str | None) -> _Rule:
+    function = check._check_fn
+    name = getattr(function, "__name__", None)
+    if name and pa.Check.is_builtin_check(name):
+        # pandera itself looks the function up again at this point: the one on the check is a dispatcher.
+        function = pa.Check.get_builtin_check_fn(name)
+    result = function(PolarsData(_Capture(), column or "*"), **(check._check_kwargs or {}))
+    if not isinstance(result, pl.Expr):
+        raise _NotCompilable(str(check.name))
+    return _Rule(str(check.name), column, str(check.error or check.name), ~result)
+
+
+def _failures(frame: pl.DataFrame, rules: tuple[_Rule, ...]) -> dict[int, list[_Rule]]:
+    # A null breaks not_null only: pandera ignores nulls in every other check.
+    found = frame.lazy().select(rule.is_bad.any().alias(str(number)) for number, rule in enumerate(rules)).collect()
+    broken = [number for number, is_broken in enumerate(found.row(0)) if is_broken]
+    failures: dict[int, list[_Rule]] = defaultdict(list)
+    if broken:
+        masks = frame.select(rules[number].is_bad.fill_null(False).alias(str(number)) for number in broken)
+        for number in broken:
+            for row in masks[str(number)].arg_true().to_list():
+                failures[row].append(rules[number])
+    return failures
+
+
+def _add_duplicates(frame: pl.DataFrame, key: list[str], failures: dict[int, list[_Rule]]) -> None:
+    # One system and extract per frame is the rule, and then its column says nothing; two systems are still told apart.
+    varying = [name for name in key if name != "system_code" or frame["system_code"].n_unique() > 1]
+    hashes = frame.select(varying).hash_rows(seed=7)
+    if hashes.n_unique() == frame.height:
+        return
+    rows = frame.select(varying).with_row_index(_ROW)
+    if failures:
+        rows = rows.filter(~pl.col(_ROW).is_in(list(failures)))
+    later = rows.filter(~pl.struct(varying).is_first_distinct())
+    rule = _Rule(UNIQUE, ",".join(varying), "the first row with this key is kept, this later one is refused", pl.lit(True))
+    for row in later[_ROW].to_list():
+        failures[row].append(rule)
+
+
+def _told(frame: pl.DataFrame, row: int, rule: _Rule) -> str:
+    if rule.column is None:
+        return rule.expected
+    values = ", ".join(
+        f"{name} is {_shown(frame[name][row])}" for name in rule.column.split(",") if name in frame.columns
+    )
+    return f"{values}: {rule.expected}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "empty"
+    text = str(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
