@@ -14,8 +14,8 @@ from assets.names import SOURCES, read_step, stream_key
 from assets.progress import Progress
 from assets.runtime import Runtime
 from resources.connectors.sdk.stream import Connector, Stream
-from resources.extract import Manifest
-from resources.retailer import System
+from resources.operations import Manifest
+from resources.retailer import SystemConfig
 
 COMPLETE = "complete"
 OWNER = "team:integration"
@@ -44,7 +44,7 @@ def source_assets(runtime: Runtime) -> list[dg.AssetsDefinition]:
     ]
 
 
-def _system_assets(runtime: Runtime, system: System, connector: Connector) -> dg.AssetsDefinition:
+def _system_assets(runtime: Runtime, system: SystemConfig, connector: Connector) -> dg.AssetsDefinition:
     streams = {stream_key(system.code, stream.name): stream for stream in connector.streams()}
 
     @dg.multi_asset(
@@ -80,7 +80,7 @@ def _system_assets(runtime: Runtime, system: System, connector: Connector) -> dg
     return read_system
 
 
-def _spec(system: System, key: dg.AssetKey, stream: Stream) -> dg.AssetSpec:
+def _spec(system: SystemConfig, key: dg.AssetKey, stream: Stream) -> dg.AssetSpec:
     blind = "".join(f"\n- {spot}" for spot in stream.blind_spots)
     description = f"`{stream.path}` of **{system.code}**; feeds {', '.join(stream.entities)}." + (
         f"\n\nWhat it cannot see:{blind}" if blind else ""

@@ -1,0 +1,115 @@
+"""Assets of what leaves Étalon for readers: the database that analysts open and the report page.
+
+Belongs here: the list of publication steps. What they do is in resources (warehouse, report).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+
+from assets.names import BI, PUBLICATION, WRITER_POOL, model_key
+from assets.progress import Progress
+from assets.runtime import Runtime
+from assets.sql_models import OWNER, markdown_table
+from resources.report import build_report
+
+PUBLISHED_SCHEMAS = ("kpis", "marts")
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
+
+
+@dataclass(frozen=True)
+class PublicationStep:
+    """One thing that is published. ``publish`` does it and returns what to show of it as metadata."""
+
+    name: str
+    description: str
+    kinds: frozenset[str]
+    after: tuple[dg.AssetKey, ...]
+    publish: Callable[[Runtime], Mapping[str, Any]]
+    pool: str | None = None
+
+
+def publication_steps(runtime: Runtime) -> tuple[PublicationStep, ...]:
+    """Everything that is published, in order. A new publication is one more entry."""
+    models = tuple(
+        model_key(*name.split(".")) for name, model in runtime.project.models.items() if model.schema in PUBLISHED_SCHEMAS
+    )
+    return (
+        PublicationStep(
+            name="bi",
+            description="`published/bi.duckdb`: KPIs and marts in one file, swapped in whole. Readers never block the writer and are "
+            "never blocked; any DuckDB since 1.2 opens it.",
+            kinds=frozenset({"duckdb"}),
+            after=models,
+            publish=_publish_bi,
+            pool=WRITER_POOL,
+        ),
+        PublicationStep(
+            name="report",
+            description="`published/report.html`: one page with the KPIs, their trend and the top of each work list. Works offline.",
+            kinds=frozenset({"html"}),
+            after=(BI,),
+            publish=_publish_report,
+        ),
+    )
+
+
+def publication_assets(
+    runtime: Runtime, steps: Sequence[PublicationStep] | None = None
+) -> list[dg.AssetsDefinition]:
+    """One asset per publication step."""
+    return [_asset(runtime, step) for step in (publication_steps(runtime) if steps is None else steps)]
+
+
+def _asset(runtime: Runtime, step: PublicationStep) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=f"publish_{step.name}",
+        specs=[
+            dg.AssetSpec(
+                [PUBLICATION, step.name],
+                deps=step.after,
+                group_name=PUBLICATION,
+                description=step.description,
+                kinds=set(step.kinds),
+                owners=[OWNER],
+                freshness_policy=FRESHNESS,
+            )
+        ],
+        pool=step.pool,
+        description=step.description,
+    )
+    def publish() -> Iterator[dg.MaterializeResult[None]]:
+        runtime.report(Progress(f"publish_{step.name}", "", 0, 1))
+        yield dg.MaterializeResult(metadata=step.publish(runtime))
+
+    return publish
+
+
+def _publish_bi(runtime: Runtime) -> Mapping[str, Any]:
+    published = runtime.warehouse.publish()
+    return {
+        "path": dg.MetadataValue.path(str(published.path)),
+        "bytes": published.size,
+        "seconds": round(published.seconds, 3),
+        "tables": dg.MetadataValue.md(markdown_table(("table", "rows"), sorted(published.tables.items()))),
+        "dagster/row_count": sum(published.tables.values()),
+    }
+
+
+def _publish_report(runtime: Runtime) -> Mapping[str, Any]:
+    path = build_report(
+        runtime.settings.bi_path,
+        runtime.settings.report_path,
+        time_zone=runtime.retailer.locations[0].time_zone,
+        cache_dir=runtime.settings.data_dir / "cache",
+    )
+    return {
+        "path": dg.MetadataValue.path(str(path)),
+        "open": dg.MetadataValue.url(path.as_uri()),
+        "bytes": path.stat().st_size,
+    }

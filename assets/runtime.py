@@ -1,0 +1,137 @@
+"""The one object that assets are built around: a retailer, its connectors, its SQL project, and the stores they work on.
+
+Belongs here: opening each store once, on first use, and the few calls that need several of them. Nothing of Dagster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+import duckdb
+
+from assets.progress import Reporter, quiet
+from resources.connectors.registry import build_connector
+from resources.connectors.sdk.stream import Connector, Stream
+from resources.extract import run_extract
+from resources.landing import Landing
+from resources.operations import Manifest, Operations, QuarantinedRow
+from resources.privacy import PiiStore, Sealer, Tokeniser
+from resources.retailer import Retailer, load_retailer
+from resources.retailer_tables import retailer_frames
+from resources.settings import Settings
+from resources.sql_project import SqlProject, load_project
+from resources.warehouse import FullScope, LoadResult, Warehouse
+
+CALENDAR_BEHIND, CALENDAR_AHEAD = timedelta(days=400), timedelta(days=60)
+"""Days of calendar around the run's clock: a year of history with its month before, and promises to come."""
+
+
+@dataclass(frozen=True)
+class EntityLoad:
+    """What was loaded of one entity. ``extract_ids``: the extracts it came from; ``live_qty``: rows now, deleted ones left out."""
+
+    result: LoadResult
+    extract_ids: tuple[str, ...]
+    live_qty: int
+
+
+@dataclass
+class Runtime:
+    """A retailer at work on one machine. Building it opens nothing; a store opens when it is first used."""
+
+    settings: Settings
+    retailer: Retailer
+    project: SqlProject
+    connectors: Mapping[str, Connector]
+    report: Reporter = quiet
+
+    @cached_property
+    def operations(self) -> Operations:
+        """Cursors, manifests, quarantine."""
+        return Operations.open(self.settings.operations_url, data_dir=self.settings.data_dir)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse, its clock the real one: it only tells who holds the lock since when."""
+        return Warehouse(
+            self.settings.data_dir, memory_limit=self.settings.memory_limit, threads=self.settings.threads
+        )
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        """Seals what is personal."""
+        return Sealer(self.settings.secret_key)
+
+    @cached_property
+    def personal(self) -> PiiStore:
+        """Personal values, encrypted."""
+        return PiiStore(self.settings.pii_path, self.sealer)
+
+    @contextmanager
+    def writer(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One writer session of the warehouse; ``purpose`` is told to whoever waits."""
+        with self.warehouse.writer(purpose=purpose) as con:
+            yield con
+
+    def load_retailer_tables(self, con: duckdb.DuckDBPyConnection, *, run_id: str) -> dict[str, int]:
+        """Set the run's clock and replace the schema `retailer`; gives the rows of each table."""
+        now = self.settings.clock()()
+        self.warehouse.set_run_clock(con, as_of_at=now, run_id=run_id)
+        frames = retailer_frames(
+            self.retailer, first_day=(now - CALENDAR_BEHIND).date(), last_day=(now + CALENDAR_AHEAD).date()
+        )
+        self.warehouse.load_frames(con, "retailer", frames)
+        return {name: frame.height for name, frame in frames.items()}
+
+    def load_entity(self, con: duckdb.DuckDBPyConnection, entity: str) -> EntityLoad:
+        """Load what waits of one entity, and note that it is loaded.
+
+        The note comes after the warehouse's commit: a crash between the two loads the same rows again, which changes nothing.
+        """
+        waiting = self.operations.loadable_extracts(entity)
+        result = self.warehouse.load_entity(
+            con,
+            entity,
+            [path for extract in waiting for path in extract.paths],
+            full_scopes=[
+                FullScope(extract.system_code, extract.stream, extract.extract_id, extract.quarantined_qty)
+                for extract in waiting
+                if extract.is_full
+            ],
+        )
+        extract_ids = tuple(extract.extract_id for extract in waiting)
+        self.operations.mark_loaded(extract_ids, entity=entity, now=self.settings.clock()())
+        live = con.execute(f'SELECT count(*) FROM canonical."{entity}" WHERE NOT _is_deleted').fetchone()
+        return EntityLoad(result, extract_ids, int(live[0]) if live else 0)
+
+    def refused_rows(self, run_id: str, extract_ids: set[str]) -> dict[str, list[QuarantinedRow]]:
+        """Rows refused by this run and by these extracts, by entity."""
+        mine = extract_ids | {manifest.extract_id for manifest in self.operations.manifests(run_id=run_id)}
+        refused: dict[str, list[QuarantinedRow]] = {}
+        for extract_id in sorted(mine):
+            for row in self.operations.quarantined(extract_id=extract_id):
+                refused.setdefault(row.entity, []).append(row)
+        return refused
+
+
+def build_runtime(settings: Settings, *, report: Reporter = quiet) -> Runtime:
+    """The retailer that ``settings`` point at. Reads retailer.yaml and dbt_like_sql, connects to nothing.
+
+    Raises ConfigurationError with every mistake found in them.
+    """
+    retailer = load_retailer(settings.retailer_path, settings.variables)
+    tokeniser = Tokeniser(settings.secret_key)
+    return Runtime(
+        settings=settings,
+        retailer=retailer,
+        project=load_project(settings.sql_dir),
+        connectors={
+            system.code: build_connector(system, retailer=retailer, tokeniser=tokeniser, clock=settings.clock())
+            for system in retailer.systems
+        },
+        report=report,
+    )

@@ -1,0 +1,63 @@
+"""The command tree of `etalon`, and how errors reach a person. Each command is in its own file."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from orchestration.cli import check, demo, keys, kpis, quarantine, run, systems, ui
+from orchestration.cli.terminal import errors
+from resources.errors import EtalonError
+
+INTRODUCTION = """
+Étalon reads a retailer's systems, builds one referential and measures the four KPIs.
+
+\b
+First steps:
+  etalon demo                      a retailer in a box: read it, measure it, compare with the truth
+  etalon ui                        look at it: asset graph, checks, metadata (127.0.0.1:3000)
+\b
+Going live:
+  etalon keys new                  the secret that personal data is tokenised and sealed with
+  etalon systems                   what each system lets us see, and what it hides
+  etalon check shop_fr             does the key work, do the rows fit? writes nothing
+  etalon run --full                read everything, rebuild, publish
+\b
+Day to day:
+  etalon run                       what changed since the last run
+  etalon kpis                      values against targets
+  etalon quarantine list           rows that were refused, and why
+
+Settings come from the environment and from the file .env (docs/retailer.md lists them).
+"""
+
+app = typer.Typer(
+    name="etalon",
+    help=INTRODUCTION,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("systems")(systems.systems)
+app.command("check")(check.check)
+app.add_typer(quarantine.app, name="quarantine")
+app.command("kpis")(kpis.kpis)
+app.command("ui")(ui.ui)
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Entry point: an expected error is told in three lines and ends with code 2, a programming error keeps its trace."""
+    try:
+        app()
+    except EtalonError as error:
+        errors.print(f"[bold red]{error.what}[/]", soft_wrap=True)
+        if str(error.where):
+            errors.print(f"  where: {error.where}", soft_wrap=True, markup=False)
+        if error.action:
+            errors.print(f"  next:  {error.action}", soft_wrap=True, markup=False)
+        sys.exit(2)

@@ -1,0 +1,64 @@
+"""`etalon ui`: the Dagster webserver and daemon on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import typer
+
+from assets.runtime import build_runtime
+from orchestration.cli.environment import chosen_environment, open_settings
+from orchestration.cli.terminal import console, errors
+from orchestration.instance import open_instance
+
+
+def ui(
+    port: int = typer.Option(3000, min=1, max=65535, help="Port on 127.0.0.1."),
+    host: str = typer.Option(
+        "127.0.0.1", help="Address to listen on. The UI has no login: put a proxy that asks for one in front of any other."
+    ),
+    daemon: bool = typer.Option(True, help="Also start the daemon that runs schedules, sensors and the run queue."),
+) -> None:
+    """Show the asset graph, the checks, the runs and their metadata in a browser, until Ctrl-C.
+
+    \b
+    Examples:
+      etalon ui                        http://127.0.0.1:3000, after `etalon demo` or `etalon run`
+      etalon ui --port 3001 --no-daemon    look only: nothing is started by a schedule
+    """
+    settings = open_settings()
+    runtime = build_runtime(settings)  # a mistake in retailer.yaml is told here, not in a browser
+    with open_instance(settings.dagster_dir, settings.postgres_url):
+        pass
+    environ = {**chosen_environment(os.environ, Path.cwd()), "DAGSTER_HOME": str(settings.dagster_dir)}
+    workspace = str(Path(__file__).parents[2] / "workspace.yaml")
+    commands = [["dagster_webserver", "--host", host, "--port", str(port), "--workspace", workspace]]
+    if daemon:
+        commands.append(["dagster._daemon", "run", "--workspace", workspace])
+    console.print(f"[bold]{runtime.retailer.retailer.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
+    processes = [subprocess.Popen([sys.executable, "-m", *command], env=environ) for command in commands]
+    try:
+        code = _wait_for_first(processes)
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(timeout=30)
+    if code:
+        errors.print("[bold red]The UI ended by itself.[/] Is the port taken? Try --port.")
+        raise typer.Exit(1)
+
+
+def _wait_for_first(processes: list[subprocess.Popen[bytes]]) -> int:
+    """Exit code of the first process that ends; one without the other is of no use."""
+    while True:
+        for process in processes:
+            try:
+                return process.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                continue

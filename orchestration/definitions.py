@@ -1,0 +1,46 @@
+"""What Dagster loads: every asset, check, job, schedule and sensor of one retailer, built by a pure function.
+
+Belongs here: putting the parts together. No part is defined here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from assets.kpis import kpi_assets
+from assets.publication import publication_assets
+from assets.referentials import referential_assets
+from assets.runtime import Runtime, build_runtime
+from assets.sources import source_assets
+from orchestration.jobs import jobs
+from orchestration.schedules import schedules
+from orchestration.sensors import file_arrival_sensor
+from resources.settings import Settings
+
+
+def build_definitions(runtime: Runtime) -> dg.Definitions:
+    """All definitions of the retailer in ``runtime``. Opens no file, no database and no connection."""
+    folders = {
+        system.code: Path(system.folder) for system in runtime.retailer.systems if system.kind == "files"
+    }
+    return dg.Definitions(
+        assets=[
+            *source_assets(runtime),
+            *referential_assets(runtime),
+            *kpi_assets(runtime),
+            *publication_assets(runtime),
+        ],
+        jobs=jobs(runtime.retailer),
+        schedules=schedules(runtime.retailer),
+        sensors=[file_arrival_sensor(folders)] if folders else [],
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of this machine: settings come from the environment, the retailer from its retailer.yaml."""
+    return build_definitions(build_runtime(Settings.from_environment(os.environ, Path.cwd())))

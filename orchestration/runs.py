@@ -1,0 +1,162 @@
+"""Running a job in this process, and what came of it: used by `etalon run` and by the demo."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+from assets.runtime import Runtime
+from orchestration.definitions import build_definitions
+from orchestration.instance import open_instance, process_tags
+from orchestration.jobs import HOURLY_INCREMENTAL, NIGHTLY_FULL, full_config
+from resources.errors import ConfigurationError, Where
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """How long one step took, in seconds, and whether it ended well."""
+
+    step: str
+    seconds: float
+    is_ok: bool
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that did not pass. ``is_error``: severity error, so the run is not all good; a warning is only told."""
+
+    asset: str
+    check: str
+    is_error: bool
+    is_blocking: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What one run did. ``errors``: message of each failed step, by step."""
+
+    run_id: str
+    job: str
+    is_finished: bool
+    steps: tuple[StepTime, ...]
+    checks_qty: int
+    failed_checks: tuple[FailedCheck, ...]
+    errors: dict[str, str]
+    materialized: tuple[str, ...]
+
+    @property
+    def is_good(self) -> bool:
+        """Every step ended and no check of severity error failed."""
+        return self.is_finished and not any(check.is_error for check in self.failed_checks)
+
+
+def run_job(runtime: Runtime, *, full: bool, select: str | None = None) -> RunSummary:
+    """Run the nightly (``full``) or hourly job in this process, on the machine's Dagster instance.
+
+    ``select``: Dagster's asset selection language, for example `kpis/kpi_value` or `+key:"referentials/*"`.
+    Raises ConfigurationError when it selects nothing. A step that fails is told in the summary, not raised.
+    """
+    definitions = build_definitions(runtime)
+    name = NIGHTLY_FULL if full else HOURLY_INCREMENTAL
+    job = definitions.resolve_job_def(name)
+    selection = _resolve(job, select) if select else None
+    systems = _systems(runtime, selection) if full else ()
+    with (
+        open_instance(runtime.settings.dagster_dir, runtime.settings.postgres_url) as instance,
+        _quiet_logs(),
+    ):
+        result = job.execute_in_process(
+            instance=instance,
+            run_config={**full_config(systems), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            tags={**process_tags(), "etalon/mode": "full" if full else "incremental"},
+            raise_on_error=False,
+            asset_selection=selection,
+        )
+    return summarise(name, result)
+
+
+def summarise(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
+    """Read the events of a run."""
+    times: list[StepTime] = []
+    errors: dict[str, str] = {}
+    materialized: list[str] = []
+    started: dict[str, float] = {}
+    for event in result.all_events:
+        if event.is_step_start and event.step_key:
+            started[event.step_key] = event.timestamp
+        elif (event.is_step_success or event.is_step_failure) and event.step_key:
+            seconds = event.timestamp - started.get(event.step_key, event.timestamp)
+            times.append(StepTime(event.step_key, seconds, event.is_step_success))
+            if event.is_step_failure:
+                errors[event.step_key] = _error_text(event)
+        elif event.is_step_materialization and event.asset_key is not None:
+            materialized.append(event.asset_key.to_user_string())
+    evaluations = result.get_asset_check_evaluations()
+    return RunSummary(
+        run_id=result.run_id,
+        job=job,
+        is_finished=result.success,
+        steps=tuple(times),
+        checks_qty=len(evaluations),
+        failed_checks=tuple(
+            FailedCheck(
+                asset=evaluation.asset_key.to_user_string(),
+                check=evaluation.check_name,
+                is_error=evaluation.severity is dg.AssetCheckSeverity.ERROR,
+                is_blocking=bool(evaluation.blocking),
+                detail=evaluation.description or "",
+            )
+            for evaluation in evaluations
+            if not evaluation.passed
+        ),
+        errors=errors,
+        materialized=tuple(materialized),
+    )
+
+
+def _error_text(event: dg.DagsterEvent) -> str:
+    """The error that a person can act on: the cause, where Dagster only wraps it."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else "failed without a message"
+
+
+def _resolve(job: dg.JobDefinition, select: str) -> Sequence[dg.AssetKey]:
+    graph = job.asset_layer.asset_graph
+    keys = dg.AssetSelection.from_string(select).resolve(graph) & graph.executable_asset_keys
+    if not keys:
+        raise ConfigurationError(
+            f"--select {select!r} selects no asset",
+            where=Where(field="--select"),
+            action="`etalon systems` lists the streams; a key is written like kpis/kpi_value, key:\"kpis/*\" or group:kpis",
+        )
+    return sorted(keys)
+
+
+def _systems(runtime: Runtime, selection: Sequence[dg.AssetKey] | None) -> list[str]:
+    """Systems that the run reads: a step that is not in the run may not be configured."""
+    keys = None if selection is None else set(selection)
+    return [
+        code
+        for code, connector in runtime.connectors.items()
+        if connector.streams()
+        and (keys is None or any(dg.AssetKey([code, stream.name]) in keys for stream in connector.streams()))
+    ]
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Dagster's own progress stays in its instance; the terminal shows ours."""
+    logger = logging.getLogger("dagster")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
