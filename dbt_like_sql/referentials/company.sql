@@ -1,0 +1,5 @@
+select
+    company_code,
+    name,
+    country_code
+from retailer.company

@@ -1,0 +1,4 @@
+select
+    parity_group_code,
+    channel_code
+from retailer.parity_group

@@ -1,0 +1,94 @@
+"""The tables of the warehouse that no SQL model makes: canonical entities, the retailer's tables, the run's own.
+
+Canonical tables follow the contracts. The retailer's follow :mod:`resources.retailer_tables`; the few others are declared
+here. SQL models are parsed, tested and linted against these, without a retailer or a database at hand.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import polars as pl
+
+from resources.contracts.entity import Entity, entities
+from resources.retailer_tables import TABLES as RETAILER
+
+# Columns a canonical table has besides its contract's.
+BOOKKEEPING: dict[str, str] = {
+    "_stream": "VARCHAR",  # stream that gave the row: a full reading speaks for its own stream only
+    "_row_version": "BIGINT",  # grows each time the row really changes: "what changed since N" is one comparison
+    "_is_deleted": "BOOLEAN",  # tombstone: absent from a full reading
+}
+
+
+def duckdb_type(kind: pl.DataType | type[pl.DataType]) -> str:
+    """The DuckDB type of a polars type. Raises KeyError for one that no given table uses."""
+    if isinstance(kind, pl.Decimal):
+        return f"DECIMAL({kind.precision}, {kind.scale})"
+    return {
+        pl.String: "VARCHAR",
+        pl.Int64: "BIGINT",
+        pl.Boolean: "BOOLEAN",
+        pl.Float64: "DOUBLE",
+        pl.Date: "DATE",
+        pl.Datetime("us", "UTC"): "TIMESTAMPTZ",
+    }[kind]
+
+
+def _table(text: str) -> dict[str, str]:
+    pairs = [part.split() for part in text.replace("\n", " ").split(",")]
+    return dict((name, kind) for name, kind in pairs)
+
+
+META: dict[str, dict[str, str]] = {
+    "run_clock": _table("as_of_at TIMESTAMPTZ, run_id VARCHAR"),
+    "extract": _table(
+        "system_code VARCHAR, stream VARCHAR, extract_id VARCHAR, announced_qty BIGINT, landed_qty BIGINT, "
+        "quarantined_qty BIGINT, outcome VARCHAR, since_at TIMESTAMPTZ, watermark_at TIMESTAMPTZ, bytes BIGINT, "
+        "duration_s DOUBLE, error VARCHAR"
+    ),
+    # The last full reading of each stream, per entity: what it did not show was deleted by then.
+    "full_reading": _table(
+        "entity VARCHAR, system_code VARCHAR, stream VARCHAR, extract_id VARCHAR, observed_at TIMESTAMPTZ"
+    ),
+}
+
+# Rows that outlive a rebuild of the models: the same columns as kpis.kpi_value.
+HISTORY: dict[str, dict[str, str]] = {
+    "k1b_history": _table(
+        "kpi_code VARCHAR, kpi_version BIGINT, measure VARCHAR, period_kind VARCHAR, period_start_on DATE, "
+        "dimension_kind VARCHAR, dimension_code VARCHAR, unit VARCHAR, numerator BIGINT, denominator BIGINT, "
+        "value DOUBLE, coverage_numerator BIGINT, coverage_denominator BIGINT, not_measurable_reason VARCHAR, "
+        "data_as_of_at TIMESTAMPTZ"
+    ),
+}
+
+
+def canonical_columns(entity: Entity) -> dict[str, str]:
+    """Column name -> DuckDB type of a canonical table, in stored order."""
+    return {name: duckdb_type(kind) for name, kind in entity.polars_schema.items()} | BOOKKEEPING
+
+
+def given_tables() -> dict[str, dict[str, str]]:
+    """`schema.table` -> column -> DuckDB type, of every table that models read and none makes."""
+    return (
+        {f"canonical.{name}": canonical_columns(entity) for name, entity in entities().items()}
+        | {
+            f"retailer.{name}": {column: duckdb_type(kind) for column, kind in columns.items()}
+            for name, columns in RETAILER.items()
+        }
+        | {f"meta.{name}": columns for name, columns in META.items()}
+        | {f"kpis.{name}": columns for name, columns in HISTORY.items()}
+    )
+
+
+def quoted(table: str) -> str:
+    """`canonical.order` -> `"canonical"."order"`: some names are SQL keywords."""
+    return ".".join(f'"{part}"' for part in table.split("."))
+
+
+def create_given_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing of :func:`given_tables` in the current database, empty. Existing rows are left alone."""
+    for table, columns in given_tables().items():
+        con.execute(f"create schema if not exists {quoted(table.split('.')[0])}")
+        body = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        con.execute(f"create table if not exists {quoted(table)} ({body})")
