@@ -55,7 +55,7 @@ class _Rule:
     is_bad: pl.Expr
 
 
-class _NotCompilable(Exception):
+class _NotCompilableError(Exception):
     """A check that is not one expression."""
 
 
@@ -79,7 +79,7 @@ def split_by_contract(entity: Entity, frame: pl.DataFrame, *, where: Where | Non
         return ContractSplit(frame, ())
     try:
         rules = _compiled(entity.name, entity.schema)
-    except _NotCompilable:
+    except _NotCompilableError:
         failures = pandera_failures(entity, frame, where=where)
     else:
         failures = _failures(frame, rules)
@@ -142,7 +142,9 @@ def _check_shape(entity: Entity, frame: pl.DataFrame, where: Where | None) -> No
             for label, names in (("missing columns", missing), ("unknown columns", extra), ("types", types))
             if names
         ]
-        raise _broken(entity, "; ".join(parts) or f"columns out of order: {', '.join(frame.columns)}", where) from errors
+        raise _broken(
+            entity, "; ".join(parts) or f"columns out of order: {', '.join(frame.columns)}", where
+        ) from errors
 
 
 def _broken(entity: Entity, what: str, where: Where | None) -> ContractBroken:
@@ -170,9 +172,10 @@ def _rule(check: pa.Check, column: str | None) -> _Rule:
     if name and pa.Check.is_builtin_check(name):
         # pandera itself looks the function up again at this point: the one on the check is a dispatcher.
         function = pa.Check.get_builtin_check_fn(name)
-    result = function(PolarsData(_Capture(), column or "*"), **(check._check_kwargs or {}))
+    captured = PolarsData(_Capture(), column or "*")  # type: ignore[arg-type]
+    result = function(captured, **(check._check_kwargs or {}))
     if not isinstance(result, pl.Expr):
-        raise _NotCompilable(str(check.name))
+        raise _NotCompilableError(str(check.name))
     return _Rule(str(check.name), column, str(check.error or check.name), ~result)
 
 
@@ -199,7 +202,9 @@ def _add_duplicates(frame: pl.DataFrame, key: list[str], failures: dict[int, lis
     if failures:
         rows = rows.filter(~pl.col(_ROW).is_in(list(failures)))
     later = rows.filter(~pl.struct(varying).is_first_distinct())
-    rule = _Rule(UNIQUE, ",".join(varying), "the first row with this key is kept, this later one is refused", pl.lit(True))
+    rule = _Rule(
+        UNIQUE, ",".join(varying), "the first row with this key is kept, this later one is refused", pl.lit(True)
+    )
     for row in later[_ROW].to_list():
         failures[row].append(rule)
 

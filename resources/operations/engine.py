@@ -21,7 +21,9 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         engine = _sqlite(url, parsed.database)
     else:
-        engine = sa.create_engine(url, pool_pre_ping=True, execution_options={"schema_translate_map": {None: POSTGRES_SCHEMA}})
+        engine = sa.create_engine(
+            url, pool_pre_ping=True, execution_options={"schema_translate_map": {None: POSTGRES_SCHEMA}}
+        )
     create_schema(engine)
     return engine
 

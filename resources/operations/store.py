@@ -113,7 +113,9 @@ class Operations:
             elif drop_quarantine_parts:
                 connection.execute(sa.delete(quarantine).where(mine, quarantine.c.part.in_(drop_quarantine_parts)))
             connection.execute(
-                sa.update(t.extract).where(t.extract.c.extract_id == manifest.extract_id).values(_extract_values(manifest))
+                sa.update(t.extract)
+                .where(t.extract.c.extract_id == manifest.extract_id)
+                .values(_extract_values(manifest))
             )
             if manifest.is_loadable:
                 _insert(
@@ -124,7 +126,9 @@ class Operations:
                         for entity, rows in manifest.entity_rows.items()
                     ],
                 )
-                _insert(connection, t.canonical_file, [{"extract_id": manifest.extract_id} | asdict(file) for file in files])
+                _insert(
+                    connection, t.canonical_file, [{"extract_id": manifest.extract_id} | asdict(file) for file in files]
+                )
             if supersede_quarantine:
                 connection.execute(
                     sa.update(quarantine)
@@ -178,7 +182,9 @@ class Operations:
         """Watermark of the last complete reading of a stream; None before the first."""
         with self._reading() as connection:
             return connection.scalar(
-                sa.select(t.cursor.c.cursor_at).where(t.cursor.c.system_code == system_code, t.cursor.c.stream == stream)
+                sa.select(t.cursor.c.cursor_at).where(
+                    t.cursor.c.system_code == system_code, t.cursor.c.stream == stream
+                )
             )
 
     def manifest(self, extract_id: str) -> Manifest | None:
@@ -186,7 +192,9 @@ class Operations:
         found = self._manifests(t.extract.c.extract_id == extract_id)
         return found[0] if found else None
 
-    def manifests(self, *, run_id: str | None = None, system_code: str | None = None, stream: str | None = None) -> list[Manifest]:
+    def manifests(
+        self, *, run_id: str | None = None, system_code: str | None = None, stream: str | None = None
+    ) -> list[Manifest]:
         """Finished extracts, oldest first."""
         conditions = [
             column == value
@@ -225,12 +233,18 @@ class Operations:
         """
         columns = t.extract.c
         with self._reading() as connection:
-            rows = connection.execute(
-                sa.select(t.extract, t.extract_entity.c.rows_qty)
-                .join(t.extract_entity)
-                .where(columns.is_loadable, t.extract_entity.c.entity == entity, t.extract_entity.c.loaded_at.is_(None))
-                .order_by(columns.started_at, columns.extract_id)
-            ).mappings().all()
+            rows = (
+                connection.execute(
+                    sa.select(t.extract, t.extract_entity.c.rows_qty)
+                    .join(t.extract_entity)
+                    .where(
+                        columns.is_loadable, t.extract_entity.c.entity == entity, t.extract_entity.c.loaded_at.is_(None)
+                    )
+                    .order_by(columns.started_at, columns.extract_id)
+                )
+                .mappings()
+                .all()
+            )
             paths: dict[str, list[Path]] = {}
             for extract_id, path in connection.execute(
                 sa.select(t.canonical_file.c.extract_id, t.canonical_file.c.path)
@@ -264,7 +278,11 @@ class Operations:
         """Note that the warehouse has these extracts (of one entity, or of all), and with them what they replace."""
         with self._writing() as connection:
             for extract_id in extract_ids:
-                row = connection.execute(sa.select(t.extract).where(t.extract.c.extract_id == extract_id)).mappings().one()
+                row = (
+                    connection.execute(sa.select(t.extract).where(t.extract.c.extract_id == extract_id))
+                    .mappings()
+                    .one()
+                )
                 covered = [t.extract.c.extract_id == extract_id]
                 if row["is_full"]:
                     covered.append(
@@ -304,7 +322,10 @@ class Operations:
         """Refused rows of finished extracts, oldest first."""
         columns = t.quarantine.c
         statement = (
-            sa.select(t.quarantine).join(t.extract).where(t.extract.c.outcome != RUNNING).order_by(columns.quarantine_id)
+            sa.select(t.quarantine)
+            .join(t.extract)
+            .where(t.extract.c.outcome != RUNNING)
+            .order_by(columns.quarantine_id)
         )
         for column, value in (
             (columns.system_code, system_code),
@@ -336,9 +357,7 @@ class Operations:
 
     # -- files ---------------------------------------------------------------------------------------------------------
 
-    def file_receipts(
-        self, system_code: str, stream: str, *, only_unacknowledged: bool = False
-    ) -> list[FileReceipt]:
+    def file_receipts(self, system_code: str, stream: str, *, only_unacknowledged: bool = False) -> list[FileReceipt]:
         """Receipts of the files of a stream, by name."""
         statement = (
             sa.select(t.file_receipt)

@@ -134,7 +134,9 @@ file_receipt = sa.Table(
     sa.Column("system_code", sa.String(64), primary_key=True),
     sa.Column("stream", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("outcome", sa.String(16), nullable=False, comment="accepted, refused, duplicate, superseded, waiting, lost"),
+    sa.Column(
+        "outcome", sa.String(16), nullable=False, comment="accepted, refused, duplicate, superseded, waiting, lost"
+    ),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),

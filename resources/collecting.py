@@ -1,0 +1,326 @@
+"""Takes the batches of one reading in: raw to the landing, frames through their contracts, refusals to quarantine; counts all of it.
+
+Used by an extract and by a replay. What a reading's counts mean for its outcome is decided by those two.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import polars as pl
+
+from resources.connectors.sdk.stream import Batch, PartEnd, Reject, Stream
+from resources.contracts.entity import Entity, entities
+from resources.contracts.validation import split_by_contract
+from resources.errors import ContractBroken, Where
+from resources.landing import ExtractLanding, Landing
+from resources.operations import CanonicalFile, Operations
+
+MIN_ROWS = 20_000
+"""Root rows gathered before contracts run: per page they would cost more than the reading."""
+HEADER_REFUSED = "header_refused"
+ACKNOWLEDGED_REJECTS = 1_000
+"""Refused rows told one by one in the acknowledgement of a file; the count tells the rest."""
+
+
+class KeepsPersonalValues(Protocol):
+    """What is asked of `resources.privacy.PiiStore`."""
+
+    def put(self, rows: Iterable[tuple[str, str, str]]) -> int:
+        """Keep (token, kind, value)."""
+        ...
+
+
+@dataclass
+class Tally:
+    """Counts of source rows, and what was written of them. Of one file, or of everything that belongs to no file."""
+
+    received_qty: int = 0
+    landed_qty: int = 0
+    quarantined_qty: int = 0
+    files: list[CanonicalFile] = field(default_factory=list)
+
+
+class Collector:
+    """One reading at work. ``stores_refusals``: refused rows go to quarantine as they come; a replay keeps them in ``refusals``."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        system_code: str,
+        extract_id: str,
+        run_id: str,
+        now: datetime,
+        operations: Operations,
+        landing: Landing,
+        pii: KeepsPersonalValues | None,
+        stores_refusals: bool = True,
+    ) -> None:
+        self.stream = stream
+        self.system_code = system_code
+        self.extract_id = extract_id
+        self.bytes = 0
+        self.parts: dict[str | None, Tally] = defaultdict(Tally)
+        self.ends: dict[str, PartEnd] = {}
+        self.rejects_by_part: dict[str, list[dict[str, object]]] = defaultdict(list)
+        self.quarantined_by_part: Counter[str] = Counter()
+        self.refusals: list[Reject] = []
+        self._run_id = run_id
+        self._now = now
+        self._operations = operations
+        self._landing = landing
+        self._pii = pii
+        self._stores_refusals = stores_refusals
+        self._writer: ExtractLanding = landing.extract(
+            system_code, stream.name, extract_id, is_personal=stream.has_personal_data
+        )
+        self._where = Where(system_code=system_code, stream=stream.name)
+        self._entities = _stream_entities(stream, self._where)
+        self._waiting: list[Batch] = []
+        self._observed_at = now
+
+    def observe_at(self, watermark_at: datetime) -> None:
+        """What ``observed_at`` says for rows whose connector does not say it."""
+        self._observed_at = watermark_at
+
+    def take(self, batch: Batch) -> None:
+        """Land a batch. Its rows go on to contracts now, or with the next batches when they are few."""
+        for name, data in batch.raw:
+            self._writer.write_raw(name, data)
+            self.bytes += len(data)
+        if batch.personal:
+            if self._pii is None:
+                raise ContractBroken(
+                    "personal values came from a stream, and there is no store for them",
+                    where=self._where,
+                    action="set ETALON_SECRET_KEY and run again",
+                )
+            self._pii.put(batch.personal)
+        if self._waiting and self._waiting[-1].part != batch.part:
+            self._flush()
+        self._waiting.append(batch)
+        if batch.ends or sum(waiting.received_qty for waiting in self._waiting) >= MIN_ROWS:
+            self._flush()
+        for end in batch.ends:
+            self._end(end)
+
+    def close(self) -> None:
+        """Pass on what still waits."""
+        self._flush()
+
+    @property
+    def landed_qty(self) -> int:
+        """Source rows that became canonical rows."""
+        return sum(tally.landed_qty for tally in self.parts.values())
+
+    @property
+    def quarantined_qty(self) -> int:
+        """Source rows refused."""
+        return sum(tally.quarantined_qty for tally in self.parts.values())
+
+    @property
+    def received_qty(self) -> int:
+        """Source rows received, those of refused files left out."""
+        return sum(tally.received_qty for tally in self.parts.values())
+
+    @property
+    def files(self) -> list[CanonicalFile]:
+        """Canonical files written, in order."""
+        return sorted((file for tally in self.parts.values() for file in tally.files), key=lambda file: file.number)
+
+    @property
+    def entity_rows(self) -> dict[str, int]:
+        """Entity -> canonical rows."""
+        rows = dict.fromkeys(self.stream.entities, 0)
+        for file in self.files:
+            rows[file.entity] += file.rows_qty
+        return rows
+
+    def refused_parts(self) -> list[str]:
+        """Files of which nothing is loaded."""
+        return [end.name for end in self.ends.values() if end.outcome == "refused"]
+
+    def _end(self, end: PartEnd) -> None:
+        self.ends[end.name] = end
+        if end.outcome == "refused" and end.name in self.parts:
+            self._landing.discard_canonical(self.parts.pop(end.name).files)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        part = waiting[0].part
+        tally = self.parts[part]
+        tally.received_qty += sum(batch.received_qty for batch in waiting)
+        root = self.stream.entities[0]
+        refused = [reject for batch in waiting for reject in batch.rejects]
+        refused_keys: dict[str, pl.DataFrame] = {}
+        for name, entity in self._entities.items():
+            frame = self._frame(entity, waiting)
+            if frame is None:
+                continue
+            rows = frame.height
+            if self.stream.change_tracking != "files":
+                # A set that moves while it is paged shows a row twice: the later sight of it counts, and it is no fault.
+                frame = frame.unique(["system_code", *entity.keys], keep="last", maintain_order=True)
+            if name == root:
+                tally.landed_qty += rows - frame.height
+            header = name.removesuffix("_line")
+            if header in refused_keys:
+                frame, orphans = self._without_header(entity, header, frame, refused_keys[header], waiting)
+                # Lines that are source rows of their own are refused; those inside their header's row leave with it.
+                refused.extend(orphans if name == root else ())
+            split = split_by_contract(entity, frame, where=self._where)
+            for row in split.refused:
+                raw, context = _raw_at(waiting, row.position)
+                refused.append(
+                    Reject(
+                        position=row.position,
+                        raw=raw,
+                        rule=row.rule,
+                        reason=row.reason,
+                        entity=name,
+                        field=row.column,
+                        line=line_of(row.position),
+                        is_root=name == root,
+                        context=context,
+                    )
+                )
+            if split.refused:
+                refused_keys[name] = frame[[row.row for row in split.refused]].select(entity.keys)
+            if name == root:
+                tally.landed_qty += split.good.height
+            if split.good.height:
+                tally.files.append(self._writer.write_canonical(name, split.good))
+        tally.quarantined_qty += sum(reject.is_root for reject in refused)
+        self._quarantine(refused, part)
+
+    def _frame(self, entity: Entity, waiting: Sequence[Batch]) -> pl.DataFrame | None:
+        """The rows of one entity in what waits, with the envelope, in the contract's order; None when there are none."""
+        frames = [batch.frames[entity.name] for batch in waiting if entity.name in batch.frames]
+        frames = [frame for frame in frames if frame.height]
+        if not frames:
+            return None
+        try:
+            frame = pl.concat(frames)
+        except pl.exceptions.PolarsError as error:
+            raise ContractBroken(
+                f"batches of {entity.name} do not have the same columns and types: {error}", where=self._where
+            ) from error
+        envelope = [
+            pl.lit(self.system_code, pl.String).alias("system_code"),
+            pl.lit(self.extract_id, pl.String).alias("extract_id"),
+        ]
+        if "observed_at" not in frame.columns:
+            observed_at = pl.lit(self._observed_at).cast(entity.polars_schema["observed_at"])
+            envelope.append(observed_at.alias("observed_at"))
+        frame = frame.with_columns(envelope)
+        wanted = [name for name in entity.schema.columns if name in frame.columns]
+        return frame.select(wanted + [name for name in frame.columns if name not in wanted])
+
+    def _without_header(
+        self, entity: Entity, header: str, frame: pl.DataFrame, refused_keys: pl.DataFrame, waiting: Sequence[Batch]
+    ) -> tuple[pl.DataFrame, list[Reject]]:
+        """The lines whose header (`order` of `order_line`) was not refused, and the refusal of the others."""
+        keys = list(refused_keys.columns)
+        rejects = []
+        for position in frame.join(refused_keys, on=keys, how="semi")["source_position"].to_list():
+            raw, context = _raw_at(waiting, position)
+            rejects.append(
+                Reject(
+                    position=position,
+                    raw=raw,
+                    rule=HEADER_REFUSED,
+                    reason=f"its {header} was refused",
+                    entity=entity.name,
+                    line=line_of(position),
+                    context=context,
+                )
+            )
+        return frame.join(refused_keys, on=keys, how="anti", maintain_order="left"), rejects
+
+    def _quarantine(self, rejects: Sequence[Reject], part: str | None) -> None:
+        if not rejects:
+            return
+        if not self._stores_refusals:
+            self.refusals.extend(rejects)
+            return
+        rows = []
+        for reject in rejects:
+            name = part or file_of(reject.position)
+            if name is not None and len(self.rejects_by_part[name]) < ACKNOWLEDGED_REJECTS:
+                self.rejects_by_part[name].append(
+                    {
+                        "line": reject.line,
+                        "column": reject.column,
+                        "field": reject.field,
+                        "rule": reject.rule,
+                        "reason": reject.reason,
+                    }
+                )
+            if name is not None and reject.is_root:
+                self.quarantined_by_part[name] += 1
+            rows.append(self._row(reject, name))
+        self._operations.add_quarantine(rows)
+
+    def _row(self, reject: Reject, part: str | None) -> Mapping[str, Any]:
+        is_sealed = self.stream.has_personal_data
+        raw = reject.raw.encode("utf-8", "surrogateescape")
+        return {
+            "extract_id": self.extract_id,
+            "run_id": self._run_id,
+            "system_code": self.system_code,
+            "stream": self.stream.name,
+            "entity": reject.entity,
+            "part": part,
+            "position": reject.position,
+            "line": reject.line,
+            "column_number": reject.column,
+            "field": reject.field,
+            "rule": reject.rule,
+            "reason": reject.reason,
+            "raw": self._landing.sealer.seal(raw) if is_sealed else raw,
+            "context": reject.context,
+            "is_sealed": is_sealed,
+            "is_root": reject.is_root,
+            "status": "pending",
+            "attempts": 0,
+            "created_at": self._now,
+        }
+
+
+def file_of(position: str) -> str | None:
+    """The file in a position `<file>:<line>…`; None for another kind of position."""
+    name, colon, rest = position.partition(":")
+    return name if colon and rest[:1].isdigit() else None
+
+
+def line_of(position: str) -> int | None:
+    """The line in a position `<file>:<line>` or `<file>:<line>#<part of it>`; None for another kind of position."""
+    digits = position.partition(":")[2].partition("#")[0]
+    return int(digits) if digits.isdigit() else None
+
+
+def _stream_entities(stream: Stream, where: Where) -> dict[str, Entity]:
+    """The stream's entities, headers before their lines."""
+    known = entities()
+    unknown = [name for name in stream.entities if name not in known]
+    if unknown:
+        raise ContractBroken(f"no contract is declared for {', '.join(unknown)}", where=where)
+    return {name: known[name] for name in sorted(stream.entities, key=lambda name: name.endswith("_line"))}
+
+
+def _raw_at(waiting: Sequence[Batch], position: str) -> tuple[str, str]:
+    """Raw text and context of a source row, from the batch that can tell."""
+    name = file_of(position)
+    for batch in waiting:
+        if batch.raw_at is not None and (batch.part is None or batch.part == name):
+            found = batch.raw_at(position)
+            if found[0]:
+                return found
+    return "", ""

@@ -1,0 +1,313 @@
+"""One reading of one stream, from its watermark to its cursor.
+
+Order of the steps, which is what makes a crash harmless: note that it starts, read and land, write canonical files, and last,
+in one transaction, the manifest, the file receipts and the cursor. Before that transaction nothing is offered for loading, and
+what a dead reading left behind is thrown away by the next one.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from resources.collecting import Collector, KeepsPersonalValues
+from resources.connectors.sdk.stream import Connector, FileConnector, FileOutcome, PartEnd, Reading, SeenFile, Stream
+from resources.errors import ConfigurationError, EtalonError, ExtractIncomplete, Where
+from resources.landing import Landing
+from resources.operations import ExchangeEntry, FileReceipt, Manifest, Operations
+
+__all__ = ["Manifest", "run_extract"]
+
+
+def run_extract(
+    connector: Connector,
+    stream: Stream,
+    *,
+    operations: Operations,
+    landing: Landing,
+    pii: KeepsPersonalValues | None,
+    full: bool,
+    now: datetime,
+    run_id: str,
+) -> Manifest:
+    """Read what is new in a stream (all of it when ``full``) and land it; ``now`` is the clock of the run, aware.
+
+    Expected errors (EtalonError) come back in the manifest and in the exchange journal. A programming error is noted there too,
+    and raised.
+    """
+    started = time.perf_counter()
+    opening = Manifest(
+        extract_id=new_extract_id(now),
+        system_code=connector.system_code,
+        stream=stream.name,
+        run_id=run_id,
+        outcome="failed",
+        announced_qty=None,
+        landed_qty=0,
+        quarantined_qty=0,
+        since_at=None,
+        watermark_at=now,
+        entity_rows={},
+        started_at=now,
+    )
+    try:
+        with landing.reading_lock(connector.system_code, stream.name):
+            cursor_at = operations.cursor(connector.system_code, stream.name)
+            if cursor_at is not None and not full and stream.change_tracking == "updated_at":
+                opening = replace(opening, since_at=cursor_at - stream.overlap)
+            dead = operations.begin_extract(opening)
+            landing.discard(connector.system_code, stream.name, dead)
+            run = _Run(connector, stream, opening, operations, landing, pii, started)
+            return run.read()
+    except EtalonError as error:
+        # Only the lock and the steps before the first read can fail here: there is no extract to close.
+        operations.add_exchange(_entry(opening, type(error).__name__, str(error), is_ok=False))
+        return replace(opening, error=str(error), finished_at=now, duration_s=time.perf_counter() - started)
+
+
+def new_extract_id(now: datetime) -> str:
+    """An id that sorts by time; letters, digits and dashes, since it is part of file names."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:10]}"
+
+
+class _Run:
+    """One reading under its stream's lock."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        stream: Stream,
+        opening: Manifest,
+        operations: Operations,
+        landing: Landing,
+        pii: KeepsPersonalValues | None,
+        started: float,
+    ) -> None:
+        self._connector = connector
+        self._stream = stream
+        self._opening = opening
+        self._operations = operations
+        self._landing = landing
+        self._pii = pii
+        self._started = started
+        self._now = opening.started_at or datetime.now(UTC)
+        self._where = Where(system_code=opening.system_code, stream=stream.name)
+
+    def read(self) -> Manifest:
+        self._acknowledge_left_over()
+        collector: Collector | None = None
+        try:
+            collector = self._collector()
+            reading = self._reading()
+            collector.observe_at(reading.watermark_at)
+            for batch in reading.batches:
+                collector.take(batch)
+            collector.close()
+        except EtalonError as error:
+            return self._fail(collector, error)
+        except Exception as error:
+            self._fail(collector, error)
+            raise
+        return self._finish(collector, reading)
+
+    def _collector(self) -> Collector:
+        return Collector(
+            self._stream,
+            system_code=self._opening.system_code,
+            extract_id=self._opening.extract_id,
+            run_id=self._opening.run_id,
+            now=self._now,
+            operations=self._operations,
+            landing=self._landing,
+            pii=self._pii,
+        )
+
+    def _reading(self) -> Reading:
+        if self._stream.change_tracking != "files":
+            return self._connector.read(self._stream, since_at=self._opening.since_at, now=self._now)
+        if not isinstance(self._connector, FileConnector):
+            raise ConfigurationError(
+                "the stream is read by files, and its connector does not implement FileConnector", where=self._where
+            )
+        receipts = self._operations.file_receipts(self._opening.system_code, self._stream.name)
+        seen = [
+            SeenFile(r.name, r.outcome, r.sha256, r.size_bytes, r.sequence_scope, r.sequence, r.seen_at)
+            for r in receipts
+        ]
+        return self._connector.read_files(self._stream, seen=seen, now=self._now)
+
+    def _finish(self, collector: Collector, reading: Reading) -> Manifest:
+        is_by_files = self._stream.change_tracking == "files"
+        refused = [end for end in collector.ends.values() if end.outcome == "refused"]
+        received, landed, quarantined = collector.received_qty, collector.landed_qty, collector.quarantined_qty
+        announced = reading.announced_qty
+        if is_by_files:
+            counted = [end for end in collector.ends.values() if end.outcome in ("accepted", "refused")]
+            announced = sum(end.received_qty if end.announced_qty is None else end.announced_qty for end in counted)
+        expected = received if announced is None else announced - sum(_rows(end) for end in refused)
+        faults = [f"{end.name}: {end.reason}" for end in refused] + list(reading.faults)
+        adds_up = expected == received == landed + quarantined
+        if not adds_up:
+            incomplete = ExtractIncomplete(
+                f"announced {'nothing' if announced is None else announced}, received {received}, landed {landed}, "
+                f"quarantined {quarantined}",
+                where=self._where,
+                action="the cursor stays and nothing of it is loaded; read again",
+            )
+            faults.insert(0, str(incomplete))
+        is_complete = not faults
+        # Files that were accepted are whole by themselves: a refused or missing one does not hold the others back.
+        is_loadable = adds_up and (is_complete or is_by_files)
+        accepted = [end for end in collector.ends.values() if end.outcome == "accepted"]
+        manifest = replace(
+            self._closing(collector, is_loadable=is_loadable),
+            outcome="complete" if is_complete else "incomplete",
+            announced_qty=announced,
+            watermark_at=reading.watermark_at,
+            error="; ".join(faults) or None,
+            is_full=is_loadable and reading.is_full and (not is_by_files or bool(accepted)),
+            is_loadable=is_loadable,
+        )
+        receipts = self._receipts(collector) if is_loadable else []
+        if not is_loadable:
+            self._landing.discard_canonical(collector.files)
+        journal = [_entry(manifest, "note", note, is_ok=True) for note in reading.notes]
+        journal += [_entry(manifest, "fault", fault, is_ok=False) for fault in faults]
+        journal.append(
+            _entry(manifest, "extract", _summary(manifest), is_ok=is_complete),
+        )
+        self._operations.finish_extract(
+            manifest,
+            files=collector.files,
+            receipts=receipts,
+            journal=journal,
+            cursor_at=reading.watermark_at if is_complete else None,
+            drop_quarantine_parts=collector.refused_parts(),
+            supersede_quarantine=manifest.is_full,
+        )
+        self._acknowledge(receipts, collector)
+        return manifest
+
+    def _fail(self, collector: Collector | None, error: Exception) -> Manifest:
+        text = str(error) if isinstance(error, EtalonError) else f"{type(error).__name__}: {error}"
+        manifest = replace(self._closing(collector, is_loadable=False), outcome="failed", error=text)
+        if collector is not None:
+            self._landing.discard_canonical(collector.files)
+        self._operations.finish_extract(
+            manifest, journal=[_entry(manifest, type(error).__name__, text, is_ok=False)], drop_quarantine=True
+        )
+        return manifest
+
+    def _closing(self, collector: Collector | None, *, is_loadable: bool) -> Manifest:
+        manifest = replace(
+            self._opening,
+            duration_s=time.perf_counter() - self._started,
+            finished_at=self._now,
+        )
+        if collector is None:
+            return manifest
+        return replace(
+            manifest,
+            landed_qty=collector.landed_qty,
+            quarantined_qty=collector.quarantined_qty,
+            bytes=collector.bytes,
+            entity_rows=collector.entity_rows if is_loadable else {},
+        )
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def _receipts(self, collector: Collector) -> list[FileReceipt]:
+        receipts = []
+        for end in collector.ends.values():
+            quarantined = collector.quarantined_by_part[end.name] if end.outcome == "accepted" else 0
+            receipts.append(
+                FileReceipt(
+                    system_code=self._opening.system_code,
+                    stream=self._stream.name,
+                    name=end.name,
+                    outcome=end.outcome,
+                    reason=end.reason,
+                    sha256=end.sha256,
+                    size_bytes=end.size_bytes,
+                    sequence_scope=end.sequence_scope,
+                    sequence=end.sequence,
+                    extract_id=self._opening.extract_id,
+                    announced_qty=end.announced_qty,
+                    received_qty=end.received_qty,
+                    landed_qty=end.received_qty - quarantined if end.outcome == "accepted" else 0,
+                    quarantined_qty=quarantined,
+                    seen_at=self._now,
+                )
+            )
+        return receipts
+
+    def _acknowledge(self, receipts: Sequence[FileReceipt], collector: Collector | None) -> None:
+        """Answer each file. A file is answered after its receipt is kept, so a crash in between only delays the answer."""
+        answered = [receipt for receipt in receipts if receipt.outcome not in ("waiting", "lost")]
+        if not answered or not isinstance(self._connector, FileConnector):
+            return
+        rejects = {} if collector is None else collector.rejects_by_part
+        self._connector.acknowledge(
+            self._stream, [self._outcome(receipt, rejects.get(receipt.name)) for receipt in answered]
+        )
+        self._operations.mark_acknowledged(
+            self._opening.system_code, self._stream.name, [receipt.name for receipt in answered], now=self._now
+        )
+
+    def _acknowledge_left_over(self) -> None:
+        left_over = self._operations.file_receipts(
+            self._opening.system_code, self._stream.name, only_unacknowledged=True
+        )
+        self._acknowledge(left_over, None)
+
+    def _outcome(self, receipt: FileReceipt, rejects: Sequence[dict[str, object]] | None) -> FileOutcome:
+        if rejects is None and receipt.quarantined_qty:
+            rejects = [
+                {
+                    "line": row.line,
+                    "column": row.column_number,
+                    "field": row.field,
+                    "rule": row.rule,
+                    "reason": row.reason,
+                }
+                for row in self._operations.quarantined(extract_id=receipt.extract_id)
+                if row.part == receipt.name
+            ]
+        return FileOutcome(
+            name=receipt.name,
+            outcome=receipt.outcome,
+            reason=receipt.reason,
+            extract_id=receipt.extract_id,
+            sha256=receipt.sha256,
+            announced_qty=receipt.announced_qty,
+            received_qty=receipt.received_qty,
+            landed_qty=receipt.landed_qty,
+            quarantined_qty=receipt.quarantined_qty,
+            finished_at=receipt.seen_at,
+            rejects=rejects or (),
+        )
+
+
+def _rows(end: PartEnd) -> int:
+    return end.received_qty if end.announced_qty is None else end.announced_qty
+
+
+def _entry(manifest: Manifest, kind: str, detail: str, *, is_ok: bool) -> ExchangeEntry:
+    return ExchangeEntry(
+        at=manifest.started_at or datetime.now(UTC),
+        run_id=manifest.run_id,
+        system_code=manifest.system_code,
+        stream=manifest.stream,
+        kind=kind,
+        is_ok=is_ok,
+        detail=detail,
+        extract_id=manifest.extract_id,
+    )
+
+
+def _summary(manifest: Manifest) -> str:
+    announced = "not announced" if manifest.announced_qty is None else f"announced {manifest.announced_qty}"
+    return f"{manifest.outcome}: {announced}, landed {manifest.landed_qty}, quarantined {manifest.quarantined_qty}"
