@@ -51,8 +51,8 @@ class _Walker:
         return self._seen[key]
 
     def _find_output(self, scope: Scope, position: int) -> frozenset[ColumnSource]:
-        if scope.union_scopes:
-            return frozenset().union(*(self.of_output(part, position) for part in scope.union_scopes))
+        if scope.set_operation_scopes:
+            return frozenset().union(*(self.of_output(part, position) for part in scope.set_operation_scopes))
         selects = scope.expression.selects
         return self._of_expression(scope, selects[position]) if position < len(selects) else frozenset()
 
