@@ -1,0 +1,62 @@
+"""Finds the connector of a kind of system. A new kind is a new module beside this one, with ``KIND`` and ``build``; nothing else changes."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from resources import connectors
+from resources.connectors.sdk.http import SessionFactory
+from resources.connectors.sdk.stream import Connector
+from resources.errors import ConfigurationError, Where
+from resources.privacy import Tokeniser
+
+_NOT_CONNECTORS = frozenset({"registry", "sdk"})
+
+
+@cache
+def connector_modules() -> dict[str, ModuleType]:
+    """Kind -> module, for each module of this package that declares a KIND. Raises ValueError when two declare the same."""
+    found: dict[str, ModuleType] = {}
+    for module_info in pkgutil.iter_modules(connectors.__path__):
+        if module_info.name in _NOT_CONNECTORS:
+            continue
+        module = importlib.import_module(f"{connectors.__name__}.{module_info.name}")
+        kind = getattr(module, "KIND", None)
+        if kind is None:
+            continue
+        if kind in found:
+            raise ValueError(f"two connectors declare the kind {kind}: {found[kind].__name__} and {module.__name__}")
+        found[kind] = module
+    return found
+
+
+def build_connector(
+    system: Any,
+    *,
+    retailer: Any,
+    tokeniser: Tokeniser,
+    clock: Callable[[], datetime],
+    session_factory: SessionFactory | None = None,
+) -> Connector:
+    """The connector of a system that retailer.yaml declares.
+
+    ``session_factory`` makes the HTTP sessions (a test gives one that answers from recordings). ``clock`` gives aware instants.
+    Raises ConfigurationError when no module knows the system's kind.
+    """
+    module = connector_modules().get(system.kind)
+    if module is None:
+        raise ConfigurationError(
+            f"no connector is of kind {system.kind!r}",
+            where=Where(system_code=system.code, file="retailer.yaml", field="kind"),
+            action=f"use one of {', '.join(sorted(connector_modules()))}, or add resources/connectors/{system.kind}.py",
+        )
+    connector: Connector = module.build(
+        system, retailer=retailer, tokeniser=tokeniser, clock=clock, session_factory=session_factory
+    )
+    return connector

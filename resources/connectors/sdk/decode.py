@@ -1,0 +1,397 @@
+"""From received bytes to typed columns: rows decoded with msgspec, then money, dates and text converted in whole columns.
+
+A value that cannot be understood never becomes a quiet null: the row goes to quarantine with its raw text and the reason.
+No shop is known here.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+import polars as pl
+
+from resources.connectors.sdk.stream import Reject
+
+T = TypeVar("T")
+
+INSTANT = pl.Datetime("us", "UTC")
+MICRO_DIGITS = 8
+_MONEY = r"^-?[0-9]{1,10}(\.[0-9]{1,8})?$"
+_TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
+_SPACES = re.compile(r"\s+")
+
+# ISO 4217: currencies whose minor unit is not a hundredth
+_EXPONENTS = {
+    **dict.fromkeys(
+        (
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ),
+        0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+
+
+def minor_exponent(currency_code: str) -> int:
+    """Digits of the minor unit of an ISO 4217 currency: 2 for EUR, 0 for JPY, 3 for KWD."""
+    return _EXPONENTS.get(currency_code, 2)
+
+
+# ---------------------------------------------------------------- rows
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row, or a part of one, that does not have the promised shape. ``index`` counts from 0 in the page."""
+
+    index: int
+    raw: bytes
+    reason: str
+    entity: str | None = None
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
+class Decoded(Generic[T]):
+    """The rows of one page: ``rows[i]`` stands at ``positions[i]`` (from 0) of what was received."""
+
+    rows: list[T]
+    positions: list[int]
+    bad: list[BadRow]
+
+    @property
+    def received_qty(self) -> int:
+        """Rows in the page, bad ones included. A part of a row that is bad does not count again."""
+        return len(self.rows) + sum(1 for row in self.bad if row.entity is None)
+
+
+Repair = Callable[[bytes, int], tuple[Any, list[BadRow]]]
+
+
+class RowDecoder(Generic[T]):
+    """Decodes one page: a JSON list of rows, or an object whose only key holds the list (``wrapped``; an empty one is ``[]``).
+
+    A page is decoded in one go; only when that fails is it taken row by row, to keep the good ones. ``repair(raw, index)`` may
+    save a row by leaving out parts of it. Raises msgspec.DecodeError when the page is not whole JSON, msgspec.ValidationError
+    when it is neither a list nor the wrapper.
+    """
+
+    def __init__(
+        self, row_type: type[T], *, wrapped: bool = False, strict: bool = True, repair: Repair | None = None
+    ) -> None:
+        self._wrapped = wrapped
+        page_type: Any = dict[str, list[row_type]] if wrapped else list[row_type]  # type: ignore[valid-type]
+        raw_type: Any = dict[str, list[msgspec.Raw]] if wrapped else list[msgspec.Raw]
+        self._page = msgspec.json.Decoder(page_type, strict=strict)
+        self._raw = msgspec.json.Decoder(raw_type)
+        self._row = msgspec.json.Decoder(row_type, strict=strict)
+        self._repair = repair
+
+    def decode(self, body: bytes) -> Decoded[T]:
+        """Decode a page."""
+        if self._wrapped and body.strip() == b"[]":
+            return Decoded([], [], [])
+        try:
+            page: Any = self._page.decode(body)
+        except msgspec.ValidationError:
+            return self._decode_one_by_one(body)
+        rows: list[T] = next(iter(page.values()), []) if self._wrapped else page
+        return Decoded(rows, list(range(len(rows))), [])
+
+    def raw_rows(self, body: bytes) -> list[bytes]:
+        """The raw text of each row of a page."""
+        if self._wrapped and body.strip() == b"[]":
+            return []
+        page: Any = self._raw.decode(body)
+        return [bytes(raw) for raw in (next(iter(page.values()), []) if self._wrapped else page)]
+
+    def _decode_one_by_one(self, body: bytes) -> Decoded[T]:
+        rows: list[T] = []
+        positions: list[int] = []
+        bad: list[BadRow] = []
+        for index, raw in enumerate(self.raw_rows(body)):
+            try:
+                row = self._row.decode(raw)
+            except msgspec.ValidationError as error:
+                saved, parts = self._repair(raw, index) if self._repair else (None, [])
+                if saved is None:
+                    bad.append(BadRow(index, raw, str(error)))
+                    continue
+                bad.extend(parts)
+                row = saved
+            rows.append(row)
+            positions.append(index)
+        return Decoded(rows, positions, bad)
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """One page as received and decoded. ``name`` is unique in the reading; ``extra`` holds what was read beside it."""
+
+    name: str
+    body: bytes
+    decoded: Decoded[T]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+
+    def position(self, index: int) -> str:
+        """Where a row stands, for a person: page name and row number from 1; in a replay, the position it first had (``labels``)."""
+        return self.labels[index] if self.labels else f"{self.name} row {index + 1}"
+
+
+def source_positions(page: Page[Any]) -> list[str]:
+    """Position texts of the good rows of a page, in order."""
+    return [page.position(index) for index in page.decoded.positions]
+
+
+class RawText:
+    """Finds the raw text of a source row again from its position, for the few rows that end in quarantine."""
+
+    def __init__(self, pages: Iterable[Page[Any]], decoder: RowDecoder[Any]) -> None:
+        self._pages = list(pages)
+        self._decoder = decoder
+        self._rows: dict[str, bytes] | None = None
+
+    def __call__(self, position: str) -> str:
+        """Raw text of the source row at ``position`` (as :meth:`Page.position` made it; `` line n`` of it gives the whole row)."""
+        if self._rows is None:
+            self._rows = {
+                page.position(index): raw
+                for page in self._pages
+                for index, raw in enumerate(self._decoder.raw_rows(page.body))
+            }
+        return self._rows[position.partition(" line ")[0]].decode("utf-8", "replace")
+
+
+def shape_rejects(pages: Iterable[Page[Any]], *, entity: str) -> list[Reject]:
+    """Rejects of the rows of these pages that do not have the promised shape; a bad part names its own entity and is no root."""
+    return [
+        Reject(
+            position=page.position(bad.index) + bad.suffix,
+            raw=bad.raw.decode("utf-8", "replace"),
+            rule="shape",
+            reason=bad.reason,
+            entity=bad.entity or entity,
+            is_root=bad.entity is None,
+        )
+        for page in pages
+        for bad in page.decoded.bad
+    ]
+
+
+# ---------------------------------------------------------------- columns
+
+
+@dataclass(frozen=True)
+class Field:
+    """One converted column. When ``source`` holds something and ``expr`` gives null, the row is refused under ``rule``."""
+
+    name: str
+    expr: pl.Expr
+    source: str | None = None
+    rule: str = ""
+    expected: str = ""
+
+
+def money(name: str, source: str | None = None, *, currency: str = "currency_code") -> Field:
+    """Decimal text -> minor units of the row's currency, exactly, half up; empty text is null.
+
+    Digits beyond the minor unit (PrestaShop keeps six) are rounded half away from zero, in integers: no float is met.
+    """
+    column = source or name
+    return Field(
+        name, minor_units(scaled(column), pl.col(currency)), column, "money", "a decimal number with a dot, like 12.90"
+    )
+
+
+def scaled(column: str) -> pl.Expr:
+    """Decimal text -> integer in 1e-8 of the unit; null when it is not a plain decimal number (1105,395, 1e3, 12 EUR)."""
+    text = pl.col(column)
+    return (
+        pl.when(text.str.contains(_MONEY))
+        .then(text)
+        .cast(pl.Decimal(20, MICRO_DIGITS), strict=False)
+        .to_physical()
+        .cast(pl.Int64)
+    )
+
+
+def minor_units(amount: pl.Expr, currency: pl.Expr | None = None) -> pl.Expr:
+    """Integer in 1e-8 of the unit -> minor units, half away from zero. Without ``currency``: hundredths."""
+    divisor: pl.Expr = pl.lit(10 ** (MICRO_DIGITS - 2), pl.Int64)
+    if currency is not None:
+        divisor = (
+            pl.when(currency.is_in([code for code, digits in _EXPONENTS.items() if digits == 0]))
+            .then(pl.lit(10**MICRO_DIGITS, pl.Int64))
+            .when(currency.is_in([code for code, digits in _EXPONENTS.items() if digits == 3]))
+            .then(pl.lit(10 ** (MICRO_DIGITS - 3), pl.Int64))
+            .otherwise(divisor)
+        )
+    return (amount.abs() + divisor // 2) // divisor * amount.sign()
+
+
+def scaled_int(text: str) -> int | None:
+    """The same as :func:`scaled` for one text."""
+    if not re.fullmatch(_MONEY[1:-1], text):
+        return None
+    whole, _, fraction = text.lstrip("-").partition(".")
+    amount = int(whole) * int(10**MICRO_DIGITS) + int(fraction.ljust(MICRO_DIGITS, "0"))
+    return -amount if text.startswith("-") else amount
+
+
+def utc_instant(name: str, source: str | None = None) -> Field:
+    """``2026-05-01T12:00:00`` (with or without Z), known to be UTC -> instant."""
+    column = source or name
+    text = pl.col(column).str.strip_suffix("Z")
+    parsed = text.str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False, time_unit="us").dt.replace_time_zone("UTC")
+    return Field(name, parsed, column, "date", "an instant like 2026-05-01T12:00:00")
+
+
+def local_instant(name: str, zone: str, source: str | None = None) -> Field:
+    """``2026-05-01 12:00:00`` in the shop's zone -> instant; ``0000-00-00`` is null.
+
+    A time in the hour that autumn has twice is taken as the first; one in the hour that spring leaves out is read with the offset
+    before the change (02:30 is 03:30 summer time), as a shop's database does.
+    """
+    column = source or name
+    text = pl.when(pl.col(column).str.starts_with("0000-00-00")).then(None).otherwise(pl.col(column))
+    naive = text.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False, time_unit="us")
+
+    def placed(expr: pl.Expr) -> pl.Expr:
+        return expr.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+    instant = pl.coalesce(placed(naive), placed(naive.dt.offset_by("1h")))
+    # a zero date is no mistake: it says "never", so it must not be taken for a text that cannot be read
+    return Field(name, instant, column, "date", "a local time like 2026-05-01 12:00:00")
+
+
+def clean_text(name: str, source: str | None = None) -> Field:
+    """Trimmed text; empty is null."""
+    return Field(name, _trimmed(pl.col(source or name)))
+
+
+def item_id(product: str, variant: str) -> pl.Expr:
+    """``12`` for a product, ``12-34`` for its variant; null for product 0 (a deleted one)."""
+    parent = pl.col(product).cast(pl.String)
+    return (
+        pl.when(pl.col(product) == 0)
+        .then(None)
+        .when(pl.col(variant) == 0)
+        .then(parent)
+        .otherwise(pl.concat_str([parent, pl.lit("-"), pl.col(variant).cast(pl.String)]))
+    )
+
+
+def _trimmed(expr: pl.Expr) -> pl.Expr:
+    stripped = expr.str.strip_chars()
+    return pl.when(stripped == "").then(None).otherwise(stripped)
+
+
+def plain_text(values: pl.Series) -> pl.Series:
+    """Text without HTML tags and entities, spaces folded, trimmed; empty is null. A lone ``<`` is kept: it is no tag."""
+    folded = values.str.replace_all(r"\s+", " ").str.strip_chars()
+    suspicious = folded.filter(folded.str.contains("[<&]").fill_null(False)).unique().to_list()
+    if suspicious:
+        folded = folded.replace({text: plain(text) for text in suspicious})
+    return folded.replace({"": None})
+
+
+def plain(text: str) -> str:
+    """One text without HTML tags and entities, spaces folded, trimmed."""
+    return _SPACES.sub(" ", html.unescape(_TAG.sub("", text))).strip()
+
+
+def convert(
+    frame: pl.DataFrame, fields: Sequence[Field], *, entity: str, raw_text: Callable[[str], str], is_root: bool = True
+) -> tuple[pl.DataFrame, list[Reject]]:
+    """Convert columns and split off the rows with a value that cannot be read.
+
+    ``frame`` has ``source_position``. Returns the good rows (all input columns, fields replacing those of the same name) and one
+    Reject per bad row and field.
+    """
+    checked = [field for field in fields if field.source is not None]
+    flags = [
+        (
+            (pl.col(field.source or "") != "")
+            & ~pl.col(field.source or "").str.starts_with("0000-00-00")
+            & field.expr.is_null()
+        )
+        .fill_null(False)
+        .alias(f"?{field.name}")
+        for field in checked
+    ]
+    names = [f"?{field.name}" for field in checked]
+    kept = [pl.col(field.source or "").alias(f"<{field.name}") for field in checked]
+    converted = frame.with_columns(*[field.expr.alias(field.name) for field in fields], *flags, *kept)
+    texts = [f"<{field.name}" for field in checked]
+    if not names or not converted.select(pl.any_horizontal(pl.col(names).any())).item():
+        return converted.drop(names + texts), []
+    is_bad = pl.any_horizontal(names)
+    rejects = [
+        Reject(
+            position=row["source_position"],
+            raw=raw_text(row["source_position"]),
+            rule=field.rule,
+            reason=f"{row[f'<{field.name}']!r} is not {field.expected}",
+            entity=entity,
+            field=field.name,
+            is_root=is_root,
+        )
+        for row in converted.filter(is_bad).iter_rows(named=True)
+        for field in [next(field for field in checked if row[f"?{field.name}"])]
+    ]
+    return converted.filter(~is_bad).drop(names + texts), rejects
+
+
+def typed_frame(
+    schema: Mapping[str, Any], rows: Sequence[Any], getter: Callable[[Any], tuple[Any, ...]]
+) -> pl.DataFrame:
+    """A frame from decoded rows: ``getter`` gives the values of one row in the order of ``schema``. Shapes: one row each."""
+    columns: Sequence[Sequence[Any]] = list(zip(*map(getter, rows), strict=True)) if rows else [()] * len(schema)
+    return frame_of(schema, columns)
+
+
+def frame_of(schema: Mapping[str, Any], columns: Sequence[Sequence[Any]]) -> pl.DataFrame:
+    """A frame from columns in the order of ``schema``."""
+    return pl.DataFrame(
+        [pl.Series(name, values, dtype=dtype) for (name, dtype), values in zip(schema.items(), columns, strict=True)]
+    )
+
+
+# ---------------------------------------------------------------- local time, for filters
+
+
+def local_filter_text(instant: datetime, zone: ZoneInfo) -> str:
+    """The local time text from which a filter on naive local dates loses nothing that happened at or after ``instant``.
+
+    When clocks go back after ``instant``, local texts repeat: the text is moved back by the same hour, so that the second pass
+    of that hour is not skipped.
+    """
+    local = instant.astimezone(zone)
+    later = (instant + timedelta(hours=3)).astimezone(zone)
+    before, after = local.utcoffset() or timedelta(), later.utcoffset() or timedelta()
+    if after < before:
+        local -= before - after
+    return local.replace(tzinfo=None).strftime("%Y-%m-%d %H:%M:%S")

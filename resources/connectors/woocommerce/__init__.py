@@ -1,0 +1,5 @@
+"""WooCommerce, REST API v3: the read side. What each file holds is said at its top; `build` is what the registry calls."""
+
+from resources.connectors.woocommerce.connector import KIND, WooCommerceConnector, build
+
+__all__ = ["KIND", "WooCommerceConnector", "build"]

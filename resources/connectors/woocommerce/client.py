@@ -1,0 +1,193 @@
+"""Talks to one WooCommerce: paths, signing, its error answers, its pages. Nothing about what the rows mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from resources.connectors.sdk.auth import BasicAuth, OAuth1
+from resources.connectors.sdk.decode import Decoded, Page, RowDecoder, plain
+from resources.connectors.sdk.http import Answer, HttpClient, Judge, SessionFactory, Verdict
+from resources.connectors.sdk.paging import NumberedPages, in_order
+
+T = TypeVar("T")
+
+API = "/wp-json/wc/v3"
+LARGEST_PAGE = 100  # the API refuses more: 400 rest_invalid_param
+_SECRETS = re.compile(rb'"order_key":"[^"]*"|"payment_url":"[^"]*"')
+
+
+class ErrorBody(msgspec.Struct):
+    """``{"code", "message"}`` of an error answer."""
+
+    code: str = ""
+    message: str = ""
+
+
+def scrub(body: bytes) -> bytes:
+    """Take out what opens an order to anybody: its key, and the payment address that holds it."""
+    if b'"order_key":' not in body:
+        return body
+    return _SECRETS.sub(lambda match: match.group().partition(b":")[0] + b':""', body)
+
+
+def judge(status: int, body: bytes) -> Verdict | None:
+    """WooCommerce answers some refusals with 500 (``woocommerce_rest_...``): those are permanent. A 401 says which part of the key is wrong."""
+    try:
+        error = msgspec.json.decode(body, type=ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    what = f"{error.code}: {plain(error.message)[:300]}" if error.code else ""
+    is_business = error.code.startswith(("woocommerce_rest_", "rest_"))
+    action = None
+    if status == 401:
+        action = "check key and secret in retailer.yaml, that the key may read, and that the url is https where Basic is meant"
+    elif error.code == "rest_no_route":
+        action = "this WooCommerce has no such route: it may be too old, or its permalinks are off"
+    return Verdict(
+        is_retryable=status in (408, 425, 429) or (status >= 500 and not is_business), what=what, action=action
+    )
+
+
+def has_no_route(what: str) -> bool:
+    """Whether an error says that the route does not exist in this version."""
+    return "rest_no_route" in what
+
+
+@dataclass
+class Collection:
+    """What is known about a collection while it is read: the total announced so far, and the ids met."""
+
+    path: str
+    announced_qty: int = 0
+
+
+class WooClient:
+    """Reads one shop. ``url`` is its home address; over plain http requests are signed with OAuth 1.0a, since Basic is not looked at there."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        secret: str,
+        *,
+        system_code: str,
+        clock: Callable[[], datetime],
+        session_factory: SessionFactory | None = None,
+        workers: int = 4,
+        page_size: int = LARGEST_PAGE,
+        **http: Any,
+    ) -> None:
+        auth = (
+            BasicAuth(key, secret)
+            if url.startswith("https://")
+            else OAuth1(key, secret, timestamp_s=lambda: int(clock().timestamp()))
+        )
+        judged: Judge = judge
+        self._http = HttpClient(
+            url,
+            system_code=system_code,
+            auth=auth,
+            clock=clock,
+            judge=judged,
+            scrub=scrub,
+            session_factory=session_factory,
+            **http,
+        )
+        self._workers = workers
+        self._page_size = min(page_size, LARGEST_PAGE)
+
+    def get(
+        self, path: str, params: Mapping[str, str], parse: Callable[[bytes], T], *, stream: str | None = None
+    ) -> Answer[T]:
+        """GET a path of the API."""
+        return self._http.get(API + path, params, parse=parse, stream=stream)
+
+    def site_index(self, parse: Callable[[bytes], T]) -> Answer[T]:
+        """GET the site's own description: its name and zone."""
+        return self._http.get(
+            "/wp-json/", {"_fields": "name,url,home,gmt_offset,timezone_string,namespaces"}, parse=parse
+        )
+
+    def first_page(
+        self, path: str, params: Mapping[str, str], decoder: RowDecoder[T], *, name: str, stream: str
+    ) -> tuple[NumberedPages, Page[T]]:
+        """Page 1 of a collection, and its paging, which knows the total it announces."""
+        pages = NumberedPages(self._page_size)
+        page = self._page(1, path, params, decoder, pages, name, stream)[0]
+        return pages, page
+
+    def all_pages(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        decoder: RowDecoder[T],
+        *,
+        name: str,
+        stream: str,
+        first: tuple[NumberedPages, Page[T]],
+        row_id: Callable[[T], int],
+        announce: Callable[[int], None] = lambda qty: None,
+        beside: Callable[[Page[T]], Page[T]] = lambda page: page,
+    ) -> Iterator[Page[T]]:
+        """Every page, in order, each row once, whatever appears or disappears meanwhile.
+
+        ``beside`` reads, in the page's own thread, what the page needs from elsewhere. ``announce`` is told the total again
+        when the shop raises it while we read.
+        """
+        pages, page_one = first
+        seen: set[int] = set()
+
+        def fetch(number: int) -> tuple[Page[T], int, int]:
+            page, total, row_qty = self._page(number, path, params, decoder, None, name, stream)
+            return beside(page), total, row_qty
+
+        yield self._unseen(beside(page_one), row_id, seen)
+        while True:
+            while pages.has_more:
+                for page, total, row_qty in in_order(pages.following(), fetch, workers=self._workers):
+                    pages.update_state(total, row_qty)
+                    yield self._unseen(page, row_id, seen)
+            announce(pages.announced_qty or 0)
+            if not pages.needs_another_pass(len(seen)):
+                return
+
+    @staticmethod
+    def _unseen(page: Page[T], row_id: Callable[[T], int], seen: set[int]) -> Page[T]:
+        decoded = page.decoded
+        ids = [row_id(row) for row in decoded.rows]
+        if seen.isdisjoint(ids) and len(set(ids)) == len(ids):
+            seen.update(ids)
+            return page
+        rows: list[T] = []
+        positions: list[int] = []
+        for row, position, identity in zip(decoded.rows, decoded.positions, ids, strict=True):
+            if identity not in seen:
+                seen.add(identity)
+                rows.append(row)
+                positions.append(position)
+        return Page(page.name, page.body, Decoded(rows, positions, decoded.bad), page.extra)
+
+    def _page(
+        self,
+        number: int,
+        path: str,
+        params: Mapping[str, str],
+        decoder: RowDecoder[T],
+        pages: NumberedPages | None,
+        name: str,
+        stream: str,
+    ) -> tuple[Page[T], int, int]:
+        asked = {**params, "orderby": "id", "order": "asc", "page": str(number), "per_page": str(self._page_size)}
+        answer = self.get(path, asked, decoder.decode, stream=stream)
+        row_qty = answer.value.received_qty
+        total_text = answer.headers.get("X-WP-Total", "")
+        total = int(total_text) if total_text.isdigit() else row_qty
+        if pages is not None:
+            pages.update_state(total, row_qty)
+        return Page(f"{name} page {number}", answer.body, answer.value), total, row_qty

@@ -1,0 +1,314 @@
+"""The WooCommerce connector: puts client, streams and mappings together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from resources.connectors.sdk.batches import batches
+from resources.connectors.sdk.decode import Page, RowDecoder
+from resources.connectors.sdk.http import SessionFactory
+from resources.connectors.sdk.paging import NumberedPages
+from resources.connectors.sdk.secrets import revealed
+from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
+from resources.connectors.woocommerce import access, catalogue, customers, orders, refunds
+from resources.connectors.woocommerce.client import WooClient, has_no_route
+from resources.connectors.woocommerce.facts import Terms, read_currency, read_terms
+from resources.connectors.woocommerce.rows import Product
+from resources.connectors.woocommerce.streams import CUSTOMERS, ORDERS, PRODUCTS, REFUNDS, STREAMS, WRITES
+from resources.errors import PermanentError, Where
+from resources.privacy import Tokeniser
+
+KIND = "woocommerce"
+T = TypeVar("T")
+
+
+def build(
+    system: Any,
+    *,
+    retailer: Any,
+    tokeniser: Tokeniser,
+    clock: Callable[[], datetime],
+    session_factory: SessionFactory | None = None,
+    **http: Any,
+) -> WooCommerceConnector:
+    """The connector of one WooCommerce declared in retailer.yaml. ``http``: arguments of the HTTP client, for tests."""
+    client = WooClient(
+        str(system.url),
+        revealed(system.key),
+        revealed(system.secret),
+        system_code=system.code,
+        clock=clock,
+        session_factory=session_factory,
+        workers=system.workers,
+        page_size=system.page_size,
+        **{
+            "requests_per_second": system.requests_per_second,
+            "timeout_s": system.timeout_s,
+            "verify_tls": system.verify_tls,
+            **http,
+        },
+    )
+    return WooCommerceConnector(
+        client,
+        system_code=system.code,
+        channel_code=system.channel,
+        territory=retailer.channel(system.channel).tax_territory,
+        time_zone=system.time_zone,
+        order_tags=system.order_tags,
+        tokeniser=tokeniser,
+    )
+
+
+class WooCommerceConnector:
+    """Reads one WooCommerce. Writes nothing."""
+
+    def __init__(
+        self,
+        client: WooClient,
+        *,
+        system_code: str,
+        channel_code: str,
+        territory: str,
+        time_zone: str,
+        order_tags: bool,
+        tokeniser: Tokeniser,
+    ) -> None:
+        self.system_code = system_code
+        self._client = client
+        self._channel_code = channel_code
+        self._territory = territory
+        self._time_zone = time_zone
+        self._order_tags = order_tags
+        self._tokeniser = tokeniser
+
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream it can read."""
+        return STREAMS
+
+    def writes(self) -> tuple[WriteCapability, ...]:
+        """Everything it could write."""
+        return WRITES
+
+    def read(self, stream: Stream, *, since_at: datetime | None, now: datetime) -> Reading:
+        """Read a stream. The shop's clock is asked first; announced is the total that the shop gives with page 1.
+
+        Streams that are blind to changes are read whole whatever ``since_at`` says.
+        """
+        currency_code, server_at = read_currency(self._client, stream.name)
+        watermark_at = min(server_at, now) if server_at else now
+        if stream.name == PRODUCTS.name:
+            return self._products(currency_code, watermark_at)
+        if stream.name == ORDERS.name:
+            return self._orders(since_at, watermark_at)
+        if stream.name == REFUNDS.name:
+            return self._whole(
+                REFUNDS, "/refunds", {}, refunds.DECODER, watermark_at, self._refund_batch, self._beside_refund
+            )
+        if stream.name == CUSTOMERS.name:
+            return self._whole(
+                CUSTOMERS, "/customers", {"role": "all"}, customers.DECODER, watermark_at, self._customer_batch
+            )
+        raise PermanentError(
+            f"WooCommerce has no stream {stream.name}",
+            where=Where(system_code=self.system_code, stream=stream.name),
+            action=f"use one of {', '.join(stream.name for stream in STREAMS)}",
+        )
+
+    def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:
+        """Map raw rows again, with the present mapping; they keep the positions they had."""
+        body = b"[" + b",".join(row.raw.encode() for row in rows) + b"]"
+        labels = tuple(row.position for row in rows)
+
+        def page(decoder: RowDecoder[T]) -> Page[T]:
+            return Page("replay", body, decoder.decode(body), labels=labels)
+
+        if stream.name == ORDERS.name:
+            return self._order_batch([page(orders.DECODER)])
+        if stream.name == REFUNDS.name:
+            return self._refund_batch([self._beside_refund(page(refunds.DECODER))])
+        if stream.name == CUSTOMERS.name:
+            return self._customer_batch([page(customers.DECODER)])
+        currency_code, _ = read_currency(self._client, stream.name)
+        terms = self._terms()
+        parents = catalogue.Parents()
+        for parent_page in self._pages("/products", {"status": "any"}, catalogue.DECODER, stream.name, _product_id):
+            self._product_batch([parent_page], currency_code, terms, parents)
+        return self._product_batch([page(catalogue.DECODER)], currency_code, terms, parents)
+
+    def check_access(self) -> tuple[AccessCheck, ...]:
+        """Connect and tell what the key may read, what is known of its right to write, and the zone. Writes nothing."""
+        return access.check(self._client, self._time_zone)
+
+    # ------------------------------------------------------------ streams
+
+    def _orders(self, since_at: datetime | None, watermark_at: datetime) -> Reading:
+        params = {"status": "any"}
+        if since_at is not None:
+            # strictly greater, in seconds; dates_are_gmt, or a naive value is read in the site's zone
+            after = (since_at - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
+            params |= {"modified_after": after, "dates_are_gmt": "true"}
+        reading = self._whole(ORDERS, "/orders", params, orders.DECODER, watermark_at, self._order_batch)
+        reading.is_full = since_at is None
+        return reading
+
+    def _products(self, currency_code: str, watermark_at: datetime) -> Reading:
+        terms = self._terms()
+        first_products = self._client.first_page(
+            "/products", {"status": "any"}, catalogue.DECODER, name="products", stream=PRODUCTS.name
+        )
+        try:
+            first_variations = self._client.first_page(
+                "/variations", {}, catalogue.DECODER, name="variations", stream=PRODUCTS.name
+            )
+        except PermanentError as error:
+            if not has_no_route(error.what):
+                raise
+            first_variations = None  # before 11.0: each variable product has its own list
+        parents = catalogue.Parents()
+        announced = {"products": first_products[0].announced_qty or 0, "variations": 0}
+        if first_variations is not None:
+            announced["variations"] = first_variations[0].announced_qty or 0
+        reading = Reading(watermark_at, sum(announced.values()), True, iter(()))
+
+        def tell(name: str) -> Callable[[int], None]:
+            def raise_to(qty: int) -> None:
+                announced[name] = qty
+                reading.announced_qty = sum(announced.values())
+
+            return raise_to
+
+        def all_batches() -> Iterator[Batch]:
+            variable: list[int] = []
+
+            def seen(pages: Iterator[Page[Product]]) -> Iterator[Page[Product]]:
+                for page in pages:
+                    variable.extend(row.id for row in page.decoded.rows if "variable" in row.type)
+                    yield page
+
+            products = self._client.all_pages(
+                "/products",
+                {"status": "any"},
+                catalogue.DECODER,
+                name="products",
+                stream=PRODUCTS.name,
+                first=first_products,
+                row_id=_product_id,
+                announce=tell("products"),
+            )
+            yield from batches(seen(products), lambda pages: self._product_batch(pages, currency_code, terms, parents))
+            if first_variations is not None:
+                variations = self._client.all_pages(
+                    "/variations",
+                    {},
+                    catalogue.DECODER,
+                    name="variations",
+                    stream=PRODUCTS.name,
+                    first=first_variations,
+                    row_id=_product_id,
+                    announce=tell("variations"),
+                )
+            else:
+                variations = self._variations_by_parent(variable, tell("variations"))
+            yield from batches(variations, lambda pages: self._product_batch(pages, currency_code, terms, parents))
+
+        reading.batches = all_batches()
+        return reading
+
+    def _variations_by_parent(
+        self, parent_ids: Sequence[int], announce: Callable[[int], None]
+    ) -> Iterator[Page[Product]]:
+        announced = 0
+        for parent_id in parent_ids:
+            path = f"/products/{parent_id}/variations"
+            name = f"variations of {parent_id}"
+            first = self._client.first_page(path, {}, catalogue.DECODER, name=name, stream=PRODUCTS.name)
+            for page in self._client.all_pages(
+                path, {}, catalogue.DECODER, name=name, stream=PRODUCTS.name, first=first, row_id=_product_id
+            ):
+                for row in page.decoded.rows:
+                    row.parent_id = row.parent_id or parent_id  # these lists of older versions do not repeat it
+                yield page
+            announced += first[0].announced_qty or 0
+            announce(announced)
+
+    def _whole(
+        self,
+        stream: Stream,
+        path: str,
+        params: dict[str, str],
+        decoder: RowDecoder[Any],
+        watermark_at: datetime,
+        to_batch: Callable[[list[Page[Any]]], Batch],
+        beside: Callable[[Page[Any]], Page[Any]] = lambda page: page,
+    ) -> Reading:
+        first = self._client.first_page(path, params, decoder, name=stream.name, stream=stream.name)
+        reading = Reading(watermark_at, first[0].announced_qty, True, iter(()))
+
+        def raise_to(qty: int) -> None:
+            reading.announced_qty = qty
+
+        pages = self._pages(path, params, decoder, stream.name, _row_id, first=first, announce=raise_to, beside=beside)
+        reading.batches = batches(pages, to_batch)
+        return reading
+
+    def _pages(
+        self,
+        path: str,
+        params: dict[str, str],
+        decoder: RowDecoder[T],
+        stream_name: str,
+        row_id: Callable[[T], int],
+        *,
+        first: tuple[NumberedPages, Page[T]] | None = None,
+        announce: Callable[[int], None] = lambda qty: None,
+        beside: Callable[[Page[T]], Page[T]] = lambda page: page,
+    ) -> Iterator[Page[T]]:
+        return self._client.all_pages(
+            path,
+            params,
+            decoder,
+            name=stream_name,
+            stream=stream_name,
+            first=first or self._client.first_page(path, params, decoder, name=stream_name, stream=stream_name),
+            row_id=row_id,
+            announce=announce,
+            beside=beside,
+        )
+
+    # ------------------------------------------------------------ mappings
+
+    def _terms(self) -> Terms:
+        return read_terms(self._client, self._territory, self.system_code, PRODUCTS.name)
+
+    def _product_batch(
+        self, pages: list[Page[Product]], currency_code: str, terms: Terms, parents: catalogue.Parents
+    ) -> Batch:
+        return catalogue.to_batch(
+            pages, channel_code=self._channel_code, currency_code=currency_code, terms=terms, parents=parents
+        )
+
+    def _order_batch(self, pages: list[Page[Any]]) -> Batch:
+        return orders.to_batch(
+            pages, channel_code=self._channel_code, order_tags=self._order_tags, tokeniser=self._tokeniser
+        )
+
+    def _beside_refund(self, page: Page[Any]) -> Page[Any]:
+        return replace(refunds.with_orders(self._client, page), labels=page.labels)
+
+    def _refund_batch(self, pages: list[Page[Any]]) -> Batch:
+        return refunds.to_batch(pages, channel_code=self._channel_code)
+
+    def _customer_batch(self, pages: list[Page[Any]]) -> Batch:
+        return customers.to_batch(pages, tokeniser=self._tokeniser)
+
+
+def _row_id(row: Any) -> int:
+    identity: int = row.id
+    return identity
+
+
+def _product_id(row: Product) -> int:
+    return row.id

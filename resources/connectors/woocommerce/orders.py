@@ -1,0 +1,323 @@
+"""Maps WooCommerce orders to order and order_line. Totals without tax and their tax are added; line totals already hold the coupons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from resources.connectors.sdk.batches import entity_frame
+from resources.connectors.sdk.decode import (
+    Field,
+    BadRow,
+    Page,
+    RawText,
+    RowDecoder,
+    clean_text,
+    convert,
+    frame_of,
+    item_id,
+    money,
+    plain_text,
+    scaled_int,
+    shape_rejects,
+    source_positions,
+    utc_instant,
+)
+from resources.connectors.sdk.personal import PersonalValues
+from resources.connectors.sdk.stream import Batch, Reject
+from resources.connectors.woocommerce.rows import Line, Order, meta_text
+from resources.privacy import Tokeniser
+
+STATUSES = {
+    "pending": "pending",
+    "checkout-draft": "pending",
+    "on-hold": "on_hold",
+    "processing": "payable",
+    "completed": "shipped",
+    "cancelled": "cancelled",
+    "failed": "failed",
+    "refunded": "refunded",
+}
+PICKUP_METHODS = ("local_pickup", "pickup_location")
+ORDER_TAGS = frozenset(
+    {
+        "_cancel_reason",
+        "_etalon_cancel_reason",
+        "_cancelled_at_gmt",
+        "_promised_ship_by_gmt",
+        "_available_from_gmt",
+        "_pickup_location",
+        "_replaces_return",
+    }
+)
+LINE_TAGS = frozenset({"_cancelled_qty", "_cancel_reason", "_cancelled_at_gmt"})
+
+_ORDER = {
+    "id": pl.Int64,
+    "number": pl.String,
+    "status": pl.String,
+    "currency": pl.String,
+    "customer_id": pl.Int64,
+    "total": pl.String,
+    "total_tax": pl.String,
+    "shipping_total": pl.String,
+    "shipping_tax": pl.String,
+    "date_created_gmt": pl.String,
+    "date_modified_gmt": pl.String,
+    "date_paid_gmt": pl.String,
+    "billing.first_name": pl.String,
+    "billing.last_name": pl.String,
+    "billing.email": pl.String,
+    "billing.phone": pl.String,
+    "billing.country": pl.String,
+    "shipping.country": pl.String,
+}
+_LINE = {
+    "id": pl.Int64,
+    "name": pl.String,
+    "product_id": pl.Int64,
+    "variation_id": pl.Int64,
+    "quantity": pl.Int64,
+    "subtotal": pl.String,
+    "subtotal_tax": pl.String,
+    "total": pl.String,
+    "total_tax": pl.String,
+    "sku": pl.String,
+}
+_get_order = attrgetter(*_ORDER)
+_get_line = attrgetter(*_LINE)
+
+
+class _LooseOrder(msgspec.Struct):
+    """An order whose lines are not looked at: to keep an order of which a line is bad."""
+
+    line_items: list[msgspec.Raw]
+
+
+def _repair(raw: bytes, index: int) -> tuple[Any, list[BadRow]]:
+    """Keep an order without those of its lines that do not have the promised shape."""
+    try:
+        loose = msgspec.json.decode(raw, type=_LooseOrder)
+        document = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        order = msgspec.json.decode(msgspec.json.encode({**document, "line_items": msgspec.Raw(b"[]")}), type=Order)
+    except msgspec.ValidationError:
+        return None, []
+    bad: list[BadRow] = []
+    for number, line in enumerate(loose.line_items, start=1):
+        try:
+            order.line_items.append(msgspec.json.decode(line, type=Line))
+        except msgspec.ValidationError as error:
+            bad.append(BadRow(index, bytes(line), str(error), entity="order_line", suffix=f" line {number}"))
+    return order, bad
+
+
+DECODER: RowDecoder[Order] = RowDecoder(Order, repair=_repair)
+
+
+def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, order_tags: bool, tokeniser: Tokeniser) -> Batch:
+    """Map pages of orders. Grain: one row per order, and one per order and line; money in minor units of the order's currency.
+
+    ``order_tags``: read the meta keys of docs/retailer.md (pickup location, promised date, cancelled units, ...).
+    """
+    raw_text = RawText(pages, DECODER)
+    order_rows = [row for page in pages for row in page.decoded.rows]
+    positions = [text for page in pages for text in source_positions(page)]
+    orders, order_rejects = convert(
+        _order_table(order_rows, positions, order_tags),
+        [
+            money("total"),
+            money("total_tax"),
+            money("shipping_total"),
+            money("shipping_tax"),
+            money("fees"),
+            *[
+                utc_instant(name)
+                for name in (
+                    "date_created_gmt",
+                    "date_modified_gmt",
+                    "date_paid_gmt",
+                    "_cancelled_at_gmt",
+                    "_promised_ship_by_gmt",
+                    "_available_from_gmt",
+                )
+            ],
+            Field(
+                "our_status",
+                pl.col("status").replace_strict(STATUSES, default=None, return_dtype=pl.String),
+                "status",
+                "known_status",
+                f"one of {', '.join(STATUSES)}: a plugin's own status has no meaning here",
+            ),
+            clean_text("number"),
+        ],
+        entity="order",
+        raw_text=raw_text,
+    )
+    kept = set(orders["source_position"]) if order_rejects else None
+    lines, line_rejects = _lines(order_rows, positions, kept, order_tags, raw_text)
+    personal = PersonalValues(tokeniser)
+    return Batch(
+        received_qty=sum(page.decoded.received_qty for page in pages),
+        raw=[(page.name, page.body) for page in pages],
+        frames={
+            "order": entity_frame("order", _order_frame(orders, channel_code, personal)),
+            "order_line": entity_frame("order_line", lines),
+        },
+        rejects=[*shape_rejects(pages, entity="order"), *order_rejects, *line_rejects],
+        personal=personal.rows,
+        raw_at=lambda position: (raw_text(position), ""),
+    )
+
+
+def _order_table(rows: list[Order], positions: list[str], order_tags: bool) -> pl.DataFrame:
+    columns = list(zip(*map(_get_order, rows), strict=True)) if rows else [()] * len(_ORDER)
+    tags = [meta_text(row.meta_data, ORDER_TAGS) if order_tags and row.meta_data else {} for row in rows]
+    return frame_of(_ORDER, columns).with_columns(
+        pl.col("currency").alias("currency_code"),
+        pl.Series("source_position", positions, dtype=pl.String),
+        pl.Series("fees", [_fees(row) if row.fee_lines else "0" for row in rows], dtype=pl.String),
+        pl.Series(
+            "is_pickup",
+            [any(line.method_id in PICKUP_METHODS for line in row.shipping_lines) for row in rows],
+            dtype=pl.Boolean,
+        ),
+        *[pl.Series(name, [tag.get(name) for tag in tags], dtype=pl.String) for name in sorted(ORDER_TAGS)],
+    )
+
+
+def _fees(order: Order) -> str:
+    """Sum of the fees with their tax, as decimal text; the first text that is no number, so that it is the one refused."""
+    total = 0
+    for fee in order.fee_lines:
+        for text in (fee.total, fee.total_tax):
+            amount = scaled_int(text)
+            if amount is None:
+                return text
+            total += amount
+    sign, digits = ("-" if total < 0 else ""), f"{abs(total):09d}"
+    return f"{sign}{digits[:-8]}.{digits[-8:]}"
+
+
+def _order_frame(orders: pl.DataFrame, channel_code: str, personal: PersonalValues) -> pl.DataFrame:
+    email_token = personal.tokens(orders["billing.email"], "email")
+    guests = orders.filter(pl.col("customer_id") == 0)
+    personal.tokens(guests["billing.phone"], "phone")
+    personal.tokens(
+        guests.select(pl.concat_str(["billing.first_name", "billing.last_name"], separator=" ", ignore_nulls=True))[
+            "billing.first_name"
+        ],
+        "name",
+    )
+    status = pl.col("our_status")
+    is_cancelled = status == "cancelled"
+    country = pl.coalesce(
+        pl.when(pl.col("shipping.country") != "").then("shipping.country"),
+        pl.when(pl.col("billing.country") != "").then("billing.country"),
+    )
+    return orders.select(
+        pl.col("id").cast(pl.String).alias("order_external_id"),
+        pl.lit(channel_code).alias("channel_code"),
+        pl.coalesce("number", pl.col("id").cast(pl.String)).alias("order_number"),
+        pl.lit(None, pl.String).alias("origin_channel_code"),
+        pl.lit(None, pl.String).alias("origin_order_number"),
+        pl.col("_pickup_location").alias("location_code"),
+        pl.col("date_created_gmt").alias("ordered_at"),
+        # cash on delivery is prepared without a payment date: then the order's own date starts the clock
+        pl.when(status.is_in(["pending", "on_hold"]))
+        .then(None)
+        .otherwise(pl.coalesce("date_paid_gmt", pl.when(status.is_in(["payable", "shipped"])).then("date_created_gmt")))
+        .alias("payable_at"),
+        pl.when(is_cancelled).then(pl.coalesce("_cancelled_at_gmt", "date_modified_gmt")).alias("cancelled_at"),
+        pl.when(is_cancelled)
+        .then(pl.coalesce("_cancel_reason", "_etalon_cancel_reason", pl.lit("customer")))
+        .alias("cancel_reason"),
+        status.alias("status"),
+        "currency_code",
+        pl.col("total").alias("total_minor"),
+        pl.col("total_tax").alias("tax_minor"),
+        (pl.col("shipping_total") + pl.col("shipping_tax")).alias("shipping_minor"),
+        pl.col("fees").alias("fee_minor"),
+        pl.lit(0, pl.Int64).alias("discount_minor"),
+        pl.when(pl.col("customer_id") != 0).then(pl.col("customer_id").cast(pl.String)).alias("customer_external_id"),
+        email_token.alias("email_token"),
+        country.alias("country_code"),
+        pl.when(pl.col("_pickup_location").is_not_null() | pl.col("is_pickup"))
+        .then(pl.lit("pickup"))
+        .otherwise(pl.lit("ship"))
+        .alias("fulfilment_method"),
+        pl.lit("retailer").alias("fulfilled_by"),
+        pl.col("_promised_ship_by_gmt").alias("promised_ship_by_at"),
+        pl.col("_available_from_gmt").alias("available_from_at"),
+        pl.col("_replaces_return").alias("replaces_return_id"),
+        pl.col("date_modified_gmt").alias("updated_at"),
+        "source_position",
+    )
+
+
+def _lines(
+    order_rows: list[Order], positions: list[str], kept: set[str] | None, order_tags: bool, raw_text: RawText
+) -> tuple[pl.DataFrame, list[Reject]]:
+    pairs = [
+        (order, position)
+        for order, position in zip(order_rows, positions, strict=True)
+        if kept is None or position in kept
+    ]
+    rows = [line for order, _ in pairs for line in order.line_items]
+    columns = list(zip(*map(_get_line, rows), strict=True)) if rows else [()] * len(_LINE)
+    tags = [meta_text(line.meta_data, LINE_TAGS) if order_tags and line.meta_data else {} for line in rows]
+    table = frame_of(_LINE, columns).with_columns(
+        pl.Series("order_id", [order.id for order, _ in pairs for _ in order.line_items], dtype=pl.Int64),
+        pl.Series("currency_code", [order.currency for order, _ in pairs for _ in order.line_items], dtype=pl.String),
+        pl.Series(
+            "source_position",
+            [f"{position} line {i}" for order, position in pairs for i in range(1, len(order.line_items) + 1)],
+            dtype=pl.String,
+        ),
+        *[pl.Series(name, [tag.get(name) for tag in tags], dtype=pl.String) for name in sorted(LINE_TAGS)],
+    )
+    good, rejects = convert(
+        table.with_columns(plain_text(table["name"]).alias("name")),
+        [
+            money("subtotal"),
+            money("subtotal_tax"),
+            money("total"),
+            money("total_tax"),
+            utc_instant("_cancelled_at_gmt"),
+            Field(
+                "cancelled_qty",
+                pl.col("_cancelled_qty").str.to_integer(strict=False),
+                "_cancelled_qty",
+                "number",
+                "a whole number of units",
+            ),
+            clean_text("sku"),
+        ],
+        entity="order_line",
+        raw_text=raw_text,
+        is_root=False,
+    )
+    gross = pl.col("subtotal") + pl.col("subtotal_tax")
+    is_short = pl.col("cancelled_qty").fill_null(0) > 0
+    return good.select(
+        pl.col("order_id").cast(pl.String).alias("order_external_id"),
+        pl.col("id").cast(pl.String).alias("line_external_id"),
+        item_id("product_id", "variation_id").alias("product_external_id"),
+        "sku",
+        "name",
+        "quantity",
+        pl.col("cancelled_qty").fill_null(0),
+        pl.when(is_short).then(pl.coalesce("_cancel_reason", pl.lit("customer"))).alias("cancel_reason"),
+        pl.when(is_short).then("_cancelled_at_gmt").alias("cancelled_at"),
+        pl.col("total").alias("net_minor"),
+        pl.col("total_tax").alias("tax_minor"),
+        pl.when((pl.col("quantity") != 0) & (gross % pl.col("quantity") == 0))
+        .then(gross // pl.col("quantity"))
+        .alias("unit_price_minor"),
+        pl.lit(0, pl.Int64).alias("manual_discount_minor"),
+        pl.lit(None, pl.String).alias("return_reference"),
+        "source_position",
+    ), rejects

@@ -1,0 +1,1 @@
+"""Tests of the connectors: on recorded exchanges, without network."""
