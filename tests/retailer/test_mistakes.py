@@ -188,7 +188,7 @@ CASES = {
         "language_id: 2", "consumer: 2", "systems[6].consumer", "an unknown key", "one of channel, code, company"
     ),
     "shop without its key": Case(
-        'key: "${ETALON_SHOP_FR_KEY}"', "", "systems[6].key", "nothing", "this key, which is required"
+        ', key: "${ETALON_SHOP_FR_KEY}"', "", "systems[6].key", "nothing", "this key, which is required"
     ),
     "shop of another channel": Case(
         "channel: web-be, order_tags",
