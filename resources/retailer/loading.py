@@ -18,6 +18,7 @@ from resources.retailer.model import (
     Channel,
     Company,
     Identity,
+    KpiCode,
     KpiThreshold,
     Location,
     MasterRule,
@@ -55,10 +56,10 @@ class _File(Declared):
     systems: Annotated[tuple[Annotated[SystemConfig, PlainValidator(_system)], ...], Field(min_length=1)]
     masters: dict[str, dict[str, Any]]
     parity_groups: tuple[ParityGroup, ...] = ()
-    kpis: dict[str, KpiThreshold]
+    kpis: dict[KpiCode, KpiThreshold]
 
 
-_KPIS = ("k1a", "k1b", "k2", "k3a", "k3b", "k4")
+_KPIS: tuple[str, ...] = get_args(KpiCode)
 
 
 def load_retailer(path: Path, variables: Mapping[str, str], *, known_feeds: Collection[str] | None = None) -> Retailer:
@@ -168,7 +169,7 @@ def _kpi_mistakes(source: Source) -> list[Mistake]:
 
 def _worded(source: Source, details: ErrorDetails) -> Mistake:
     """A validation error in our words; a value that came from a variable, and a secret, are not shown."""
-    path = tuple(details["loc"])
+    path = tuple(part for part in details["loc"] if part != "[key]")
     kind, context = details["type"], details.get("ctx", {})
     model = _model_at(source.tree, path[:-1])
     suggestion: str | None = None

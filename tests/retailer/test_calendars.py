@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -67,14 +69,11 @@ def test_days_last_as_long_as_clocks_say(zone: str, day: date, hours: int) -> No
 def test_days_of_a_year_leave_no_gap_and_no_overlap(zone: str) -> None:
     days = list(local_days(zone, date(2026, 1, 1), date(2026, 12, 31)))
     assert len(days) == 365
-    assert all(day.ends_at == following.starts_at for day, following in zip(days, days[1:], strict=False))
+    assert all(day.ends_at == following.starts_at for day, following in pairwise(days))
     assert all(day.starts_at < day.ends_at for day in days)
 
 
 def test_an_hour_that_the_clock_skips_is_the_instant_of_the_change_shifted() -> None:
-    from datetime import time
-    from zoneinfo import ZoneInfo
-
     paris = ZoneInfo("Europe/Paris")
     assert instant_of(date(2026, 3, 29), time(2, 30), paris) == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
     assert instant_of(date(2026, 10, 25), time(2, 30), paris) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)

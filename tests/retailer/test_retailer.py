@@ -23,7 +23,7 @@ def test_codes_lead_to_what_they_name() -> None:
 
 
 def test_a_code_that_names_nothing_is_told_with_the_nearest() -> None:
-    with pytest.raises(ConfigurationError, match="no channel web_fr in retailer.yaml, did you mean web-fr"):
+    with pytest.raises(ConfigurationError, match=r"no channel web_fr in retailer\.yaml, did you mean web-fr"):
         retailer().channel("web_fr")
 
 
