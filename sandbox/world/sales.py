@@ -49,6 +49,8 @@ CANCELLING = {
 UNPAID = ("cancel_unpaid", "cancel_payment", "failed", "pending", "on_hold")
 OLD_DAYS = 12
 DAY_S = 86_400
+IMPORT_CASES = {"import_only": 0.002, "no_import": 0.02}  # of the marketplace: known only by the shop's import, never imported
+LETTERS = pl.Series([chr(65 + code) for code in range(26)])
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def build_sales(
         start += size
     head, line = pl.concat(heads), pl.concat(lines)
     line = line.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line"))
-    head = _timed(dice(seed, "fates"), head, days_table, now)
+    head = timed(dice(seed, "fates"), _numbered(_imports(dice(seed, "imports"), head)), days_table, now)
     return Sales(head, _shortened(line, head, now))
 
 
@@ -216,7 +218,7 @@ def _with_fates(rng: np.random.Generator, head: pl.DataFrame, lines: pl.DataFram
     return head.join(fates, on="order", maintain_order="left")
 
 
-def _timed(rng: np.random.Generator, head: pl.DataFrame, days_table: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def timed(rng: np.random.Generator, head: pl.DataFrame, days_table: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Payment, promise and cancellation instants."""
     fate, until = pl.col("fate"), pl.lit(now).cast(INSTANT)
     head = head.with_columns(
@@ -246,6 +248,63 @@ def _timed(rng: np.random.Generator, head: pl.DataFrame, days_table: pl.DataFram
         pl.when(cancelled.is_null()).then(None).otherwise("cancelled_at").alias("cancelled_at"),
         fate.replace_strict(CANCELLING, default=None, return_dtype=pl.String).alias("cancel_reason"),
     )
+
+
+def _imports(rng: np.random.Generator, head: pl.DataFrame) -> pl.DataFrame:
+    """Which marketplace orders the web shop imported, and which are known by that import alone."""
+    plain = head.filter(pl.col("channel") == "marketplace", pl.col("fate") == "on_time", pl.col("fulfilled_by") == "retailer")
+    drawn = plain.select("order", plant(rng, plain.height, IMPORT_CASES, default="imported").alias("import_case"))
+    return head.join(drawn, on="order", how="left", maintain_order="left").with_columns(
+        pl.when(pl.col("channel") != "marketplace").then(pl.lit("own"))
+        .when(pl.col("fulfilled_by") != "retailer").then(pl.lit("no_import"))
+        .otherwise(pl.col("import_case").fill_null("imported"))
+        .alias("import_case"),
+        pl.lit(None, pl.String).alias("replaces_return"),
+    )
+
+
+def shop_reference(number: pl.Expr) -> pl.Expr:
+    """Nine letters, as PrestaShop's order references; different for every number."""
+    mixed = (number * 812_345_679_007 + 1_234_567) % 26**9
+    return pl.concat_str([(mixed // 26**place % 26).replace_strict(dict(enumerate(LETTERS)), return_dtype=pl.String) for place in range(9)])
+
+
+def _numbered(head: pl.DataFrame) -> pl.DataFrame:
+    """The number that people and other systems quote."""
+    return head.with_columns(
+        pl.when(pl.col("channel") == "web-fr").then(shop_reference(pl.col("order")))
+        .when(pl.col("channel") == "web-be").then((pl.col("order") + 500_000).cast(pl.String))
+        .otherwise(pl.format("MP{}", pl.col("order").cast(pl.String).str.zfill(9)))
+        .alias("number")
+    )
+
+
+def replacements(
+    *, seed: int, sales: Sales, returned: pl.DataFrame, days_table: pl.DataFrame, now: datetime, catalogue: Catalogue
+) -> Sales:
+    """Orders that replace exchanged goods, free of charge. `returned`: order, item, quantity, received_at, return_code."""
+    size = returned.height
+    first_order, first_line = int(sales.orders["order"].max() or 0) + 1, int(sales.lines["line"].max() or 0) + 1
+    numbers = pl.int_range(0, pl.len(), dtype=pl.Int64)
+    old = returned.join(sales.orders.select("order", "channel", "person", "is_guest"), on="order", maintain_order="left")
+    ordered = pl.col("received_at") + pl.duration(hours=1)
+    template = {name: dtype for name, dtype in sales.orders.schema.items()}
+    head = old.select(
+        (numbers + first_order).alias("order"), "channel", "person", "is_guest", ordered.alias("ordered_at"), ordered.alias("paid_at"),
+        pl.lit(WAREHOUSE).alias("ship_from"), pl.lit("retailer").alias("fulfilled_by"), pl.lit("on_time").alias("fate"),
+        pl.lit("own").alias("import_case"), pl.col("return_code").alias("replaces_return"), pl.col("quantity").alias("units"),
+        *(pl.lit(0, pl.Int64).alias(name) for name in ("shipping_minor", "discount_minor", "fee_minor")),
+    )
+    derived = ("payable_at", "draw", "draw2", "place", "clock_at", "promise_at", "cancelled_at", "cancel_reason", "number")
+    head = head.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in template.items() if name not in head.columns and name not in derived)
+    head = timed(dice(seed, "replacements"), _numbered(head), days_table, now).select(list(template))
+    lines = returned.select(
+        (numbers + first_order).alias("order"), "item", "quantity", pl.lit(0, pl.Int64).alias("unit_minor"), "rate",
+        (numbers + first_line).alias("line"), pl.lit(1, pl.Int64).alias("line_number"), pl.lit(0, pl.Int64).alias("cancelled_qty"),
+        pl.lit(False).alias("is_deleted"), pl.lit(False).alias("is_service"),
+    ).join(catalogue.items.select("item", "kind", "sku", "name", "is_tracked"), on="item", maintain_order="left")
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in sales.lines.schema.items() if name not in lines.columns]
+    return Sales(head, lines.with_columns(missing).select(sales.lines.columns)) if size else Sales(head, sales.lines.clear())
 
 
 def _shortened(lines: pl.DataFrame, head: pl.DataFrame, now: datetime) -> pl.DataFrame:

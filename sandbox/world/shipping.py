@@ -18,23 +18,22 @@ UNSHIPPED = ("stuck", "refunded_unshipped", "cancel_unpaid", "cancel_customer", 
 
 @dataclass(frozen=True)
 class Shipping:
-    """`shipments`: one row per parcel or pick-up preparation; `lines`: what each holds; `scans`: what carriers saw;
+    """`shipments`: one row per parcel or pick-up preparation; `lines`: what each holds;
     `orders`: the orders with `status`, `completed_at`."""
 
     shipments: pl.DataFrame
     lines: pl.DataFrame
-    scans: pl.DataFrame
     orders: pl.DataFrame
 
 
-def build_shipping(*, seed: int, sales: Sales, days_table: pl.DataFrame, now: datetime) -> Shipping:
-    """Every shipment of the orders that the retailer fulfils."""
+def build_shipping(*, seed: int, sales: Sales, days_table: pl.DataFrame, now: datetime, first: int = 1) -> Shipping:
+    """Every shipment of the orders that the retailer fulfils, numbered from `first`."""
     mine = sales.orders.filter((pl.col("fulfilled_by") == "retailer") & pl.col("clock_at").is_not_null())
     parts = _parts(sales, mine)
-    shipments = _shipments(seed, mine, parts, days_table, now)
-    lines = parts.join(shipments.select("order", "part", "shipment"), on=["order", "part"], maintain_order="left")
+    shipments = _shipments(seed, mine, parts, days_table, now, first)
+    lines = parts.join(shipments.select("order", "part", "shipment"), on=["order", "part"], how="inner", maintain_order="left")
     lines = lines.sort("shipment", "line").with_columns(pl.int_range(1, pl.len() + 1).over("shipment").cast(pl.Int64).alias("line_number"))
-    return Shipping(shipments, lines, _scans(shipments, now), _states(sales, shipments, lines, now))
+    return Shipping(shipments, lines, _states(sales, shipments, lines, now))
 
 
 def _parts(sales: Sales, mine: pl.DataFrame) -> pl.DataFrame:
@@ -64,7 +63,7 @@ def _parts(sales: Sales, mine: pl.DataFrame) -> pl.DataFrame:
     ).filter(pl.col("quantity") > 0)
 
 
-def _shipments(seed: int, mine: pl.DataFrame, parts: pl.DataFrame, days_table: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def _shipments(seed: int, mine: pl.DataFrame, parts: pl.DataFrame, days_table: pl.DataFrame, now: datetime, first: int) -> pl.DataFrame:
     rng = dice(seed, "shipments")
     frame = parts.select("order", "part").unique(maintain_order=True).join(
         mine.select("order", "channel", "fate", "pickup", "ship_from", "clock_at", "own_promise_at", "draw", "draw2"), on="order", maintain_order="left"
@@ -118,7 +117,7 @@ def _shipments(seed: int, mine: pl.DataFrame, parts: pl.DataFrame, days_table: p
             pl.when(is_parcel).then("carrier").alias("carrier"),
         )
         .filter(pl.col("released_at").is_not_null())
-        .with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("shipment"))
+        .with_columns(pl.int_range(first, pl.len() + first, dtype=pl.Int64).alias("shipment"))
         .with_columns(
             pl.when(is_parcel & pl.col("label_printed_at").is_not_null())
             .then(pl.format("{}{}FR", pl.col("carrier").str.slice(0, 2).str.to_uppercase(), pl.col("shipment").cast(pl.String).str.zfill(9)))
@@ -131,7 +130,7 @@ def _shipments(seed: int, mine: pl.DataFrame, parts: pl.DataFrame, days_table: p
     )
 
 
-def _scans(shipments: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def scans_of(shipments: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Hand-over, transit and delivery of each parcel; the odd parcel is first seen in transit, or by an exception."""
     seen = shipments.filter(pl.col("scanned_at").is_not_null()).select("carrier", "tracking", "scanned_at", "shipment")
     odd = pl.col("shipment") % 97
