@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import pandera.backends.polars.builtin_checks  # noqa: F401  registers the built-in checks that the compiler reads
@@ -78,7 +77,7 @@ def split_by_contract(entity: Entity, frame: pl.DataFrame, *, where: Where | Non
     if frame.is_empty():
         return ContractSplit(frame, ())
     try:
-        rules = _compiled(entity.name, entity.schema)
+        rules = _compiled(entity.schema)
     except _NotCompilableError:
         failures = pandera_failures(entity, frame, where=where)
     else:
@@ -155,8 +154,17 @@ def _broken(entity: Entity, what: str, where: Where | None) -> ContractBroken:
     )
 
 
-@cache
-def _compiled(_name: str, schema: pa.DataFrameSchema) -> tuple[_Rule, ...]:
+# By id of the schema, which is kept beside so that its id is not given to another: a schema has no hash.
+_COMPILED: dict[int, tuple[pa.DataFrameSchema, tuple[_Rule, ...]]] = {}
+
+
+def _compiled(schema: pa.DataFrameSchema) -> tuple[_Rule, ...]:
+    if id(schema) not in _COMPILED:
+        _COMPILED[id(schema)] = (schema, _compile(schema))
+    return _COMPILED[id(schema)][1]
+
+
+def _compile(schema: pa.DataFrameSchema) -> tuple[_Rule, ...]:
     rules = []
     for name, column in schema.columns.items():
         if not column.nullable:
