@@ -36,7 +36,7 @@ def duckdb_type(kind: pl.DataType | type[pl.DataType]) -> str:
 
 def _table(text: str) -> dict[str, str]:
     pairs = [part.split() for part in text.replace("\n", " ").split(",")]
-    return dict((name, kind) for name, kind in pairs)
+    return {name: kind for name, kind in pairs}
 
 
 META: dict[str, dict[str, str]] = {

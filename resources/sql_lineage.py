@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlglot import exp
@@ -23,19 +23,25 @@ def column_lineage(query: exp.Query, known: Mapping[str, Sequence[str]]) -> dict
     The query is qualified once; scopes are then walked with what is already known, so a column that many others use is
     worked out once. sqlglot's own lineage() starts anew for every column.
     """
-    wanted = {table for table in known if table.split(".")[0] in {t.db for t in query.find_all(exp.Table)}}
-    schema: dict[str, dict[str, dict[str, str]]] = {}
-    for table in wanted:
-        folder, name = table.split(".", 1)
-        schema.setdefault(folder, {})[name] = dict.fromkeys(known[table], "text")
+    schema: dict[str, object] = {}
+    for folder in {table.db for table in query.find_all(exp.Table) if table.db}:
+        names = {table.name for table in query.find_all(exp.Table) if table.db == folder}
+        schema[folder] = {name: dict.fromkeys(known.get(f"{folder}.{name}", ()), "text") for name in names}
     qualified = qualify(query, schema=schema, dialect="duckdb", validate_qualify_columns=False, identify=False)
     root = build_scope(qualified)
     if root is None:
         return {}
     walker = _Walker()
-    return {
-        name: tuple(sorted(walker.of_output(root, position))) for position, name in enumerate(qualified.named_selects)
-    }
+    names_selected = _selects(qualified)
+    return {column.alias_or_name: _sorted(walker.of_output(root, n)) for n, column in enumerate(names_selected)}
+
+
+def _selects(expression: exp.Expr) -> list[exp.Expr]:
+    return expression.selects if isinstance(expression, exp.Query) else []
+
+
+def _sorted(sources: Iterable[ColumnSource]) -> tuple[ColumnSource, ...]:
+    return tuple(sorted(sources))
 
 
 class _Walker:
@@ -63,7 +69,7 @@ class _Walker:
             if isinstance(source, exp.Table):
                 found.add(ColumnSource(f"{source.db}.{source.name}", column.name))
             elif isinstance(source, Scope):
-                names = source.expression.named_selects
+                names = [select.alias_or_name for select in _selects(source.expression)]
                 if column.name in names:
                     found |= self.of_output(source, names.index(column.name))
         return frozenset(found)

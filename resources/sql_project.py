@@ -19,11 +19,12 @@ from sqlglot import exp
 from sqlglot.errors import ParseError
 
 from resources.errors import ConfigurationError
+from resources.given_tables import given_tables
 from resources.sql_lineage import ColumnSource, column_lineage
 from resources.sql_portability import portability_mistakes
-from resources.given_tables import given_tables
 
 DIALECT = "duckdb"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 CHECKS_FOLDER = "checks"
 Severity = Literal["error", "warn"]
 
@@ -92,7 +93,7 @@ class SqlModel:
     @property
     def expression(self) -> exp.Query:
         """A fresh parse of its query."""
-        return cast(exp.Query, sqlglot.parse_one(self.sql, dialect=DIALECT))
+        return cast("exp.Query", sqlglot.parse_one(self.sql, dialect=DIALECT))
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,7 @@ def load_project(folder: Path, *, given: Mapping[str, Mapping[str, str]] | None 
     return project
 
 
-def read_project(
-    folder: Path, *, given: Mapping[str, Mapping[str, str]] | None = None
-) -> tuple[SqlProject, list[str]]:
+def read_project(folder: Path, *, given: Mapping[str, Mapping[str, str]] | None = None) -> tuple[SqlProject, list[str]]:
     """What could be read, and the mistakes, each starting with its file. For tools that go on beside a mistake."""
     tables = given_tables() if given is None else given
     mistakes: list[str] = []
@@ -181,7 +180,9 @@ def read_project(
             models[model.name] = model
     for path in sorted(folder.glob("*/*.yml")):
         if not path.with_suffix(".sql").exists():
-            mistakes.append(f"{_shown(path, folder)}: there is no {path.stem}.sql beside it; write the query or remove it")
+            mistakes.append(
+                f"{_shown(path, folder)}: there is no {path.stem}.sql beside it; write the query or remove it"
+            )
     checks = tuple(_read_own_checks(folder, mistakes))
     known = set(tables) | set(models)
     for name, path, refs in [(m.name, m.path, m.refs) for m in models.values()] + [
@@ -227,7 +228,7 @@ def _parse(sql: str, shown: str, mistakes: list[str]) -> exp.Query | None:
 
 def _yaml(path: Path, shown: str, mistakes: list[str]) -> dict[str, Any] | None:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 (a safe loader, in C)
     except yaml.YAMLError as error:
         mistakes.append(f"{shown}: not readable as YAML: {error}")
         return None
@@ -296,7 +297,7 @@ def _check_columns(
 ) -> None:
     """The columns that a declared check names must be the model's."""
     for declared in map(_spelt_out, content.get("checks") or []):
-        if not isinstance(declared, dict) or _check_name(declared, check.model or "") != check.name:
+        if not isinstance(declared, dict) or _check_name(declared) != check.name:
             continue
         named = [declared.get("column"), *(declared.get("columns") or [])]
         for column in named:
@@ -312,9 +313,7 @@ def _spelt_out(declared: Any) -> Any:
     return {longer.get(key, key): [value] if key in longer else value for key, value in declared.items()}
 
 
-def _read_checks(
-    content: Any, model: str | None, path: Path, folder: Path, mistakes: list[str]
-) -> list[Check]:
+def _read_checks(content: Any, model: str | None, path: Path, folder: Path, mistakes: list[str]) -> list[Check]:
     shown = _shown(path, folder)
     checks: list[Check] = []
     for declared in map(_spelt_out, content if isinstance(content, list) else [content]):
@@ -332,21 +331,27 @@ def _read_checks(
             )
             continue
         if kind in ("expression", "sql") and not declared.get("name"):
-            mistakes.append(f"{shown}: a check of kind {kind} needs a name that says what it promises; got {declared!r}")
+            mistakes.append(
+                f"{shown}: a check of kind {kind} needs a name that says what it promises; got {declared!r}"
+            )
             continue
+        name = _check_name(declared)
         sql = _check_query(declared, model or "")
-        query = _parse(sql, f"{shown}, check {_check_name(declared, model or '')}", mistakes)
-        if query is None:
-            continue
+        refs = _declared_refs(declared, model)
+        if refs is None:
+            query = _parse(sql, f"{shown}, check {name}", mistakes)
+            if query is None:
+                continue
+            refs = table_refs(query)
         checks.append(
             Check(
-                name=_check_name(declared, model or ""),
+                name=name,
                 kind=kind,
                 severity=severity,
                 description=str(declared.get("description") or _check_sentence(declared)).strip(),
                 query=sql,
                 model=model,
-                refs=table_refs(query),
+                refs=refs,
                 path=path,
             )
         )
@@ -356,7 +361,14 @@ def _read_checks(
     return checks
 
 
-def _check_name(declared: Mapping[str, Any], model: str) -> str:
+def _declared_refs(declared: Mapping[str, Any], model: str | None) -> tuple[str, ...] | None:
+    """What a check reads, where its kind tells; None when only its query does."""
+    if model is None or declared["kind"] in ("expression", "sql") or "where" in declared:
+        return None
+    return tuple(sorted({model, str(declared["to"])})) if declared["kind"] == "relationship" else (model,)
+
+
+def _check_name(declared: Mapping[str, Any]) -> str:
     if declared.get("name"):
         return str(declared["name"])
     columns = declared.get("columns") or [declared.get("column")]
@@ -440,7 +452,7 @@ def _read_own_checks(folder: Path, mistakes: list[str]) -> Iterator[Check]:
 
 def _misread_columns(model: SqlModel, folder: Path, models: Mapping[str, SqlModel]) -> Iterator[str]:
     """Relationship checks must name columns that their target has."""
-    content = yaml.safe_load(model.path.with_suffix(".yml").read_text(encoding="utf-8"))
+    content = yaml.load(model.path.with_suffix(".yml").read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
     for declared in map(_spelt_out, content.get("checks") or []):
         target = models.get(str(declared.get("to"))) if isinstance(declared, dict) else None
         for column in (declared.get("to_columns") or []) if target is not None else []:

@@ -71,7 +71,7 @@ class SpecItem(pytest.Item):
         run_case(self.path)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        return str(excinfo.value) if isinstance(excinfo.value, SpecFailed) else super().repr_failure(excinfo)
+        return str(excinfo.value) if isinstance(excinfo.value, SpecFailed) else super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, 0, str(self.path.relative_to(CASES_DIR))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import duckdb
 
 from resources.errors import PermanentError, Where
-from resources.sql_project import SqlModel, SqlProject
 from resources.given_tables import HISTORY, quoted
+from resources.sql_project import SqlModel, SqlProject
 
 KPI_VALUES = "kpis.kpi_value"
 

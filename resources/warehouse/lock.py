@@ -74,7 +74,9 @@ def writer_lock(path: Path, *, timeout_s: float, purpose: str, clock: Callable[[
     if not request.wait(timeout_s):
         raise LockTimeout(path, _holder(path), timeout_s)
     try:
-        told = f"{purpose}, process {os.getpid()} on {socket.gethostname()} since {clock().isoformat(timespec='seconds')}"
+        told = (
+            f"{purpose}, process {os.getpid()} on {socket.gethostname()} since {clock().isoformat(timespec='seconds')}"
+        )
         os.ftruncate(request.descriptor, 0)
         os.pwrite(request.descriptor, told.encode(), 0)
         yield

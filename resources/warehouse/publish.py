@@ -46,7 +46,7 @@ def swap_in(copy: Path, target: Path, *, started: float) -> Published:
     """Make ``copy`` durable, open it once as a reader would, and put it in the place of ``target`` in one step."""
     _fsync(copy)
     tables = _row_counts(copy)
-    os.chmod(copy, 0o444)
+    copy.chmod(0o444)
     os.replace(copy, target)
     _fsync(target.parent)
     return Published(target, tables, target.stat().st_size, time.monotonic() - started)

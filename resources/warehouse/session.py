@@ -11,10 +11,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from resources.given_tables import create_given_tables
 from resources.sql_project import SqlProject
 from resources.warehouse import build, checking, load, publish
 from resources.warehouse.lock import writer_lock
-from resources.given_tables import create_given_tables
 
 # Every DuckDB client since 1.2 reads this format; drivers of BI tools lag behind.
 STORAGE_VERSION = "v1.2.0"
