@@ -1,0 +1,208 @@
+"""Where the records of a piece of CSV start and end, and which of them are not well formed. What is in them is not looked at.
+
+A piece without quotes and with the right number of delimiters is taken as regular: its places are worked out only when asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Places = npt.NDArray[np.int64]
+Problem = tuple[str, str]
+"""(rule, reason)"""
+MAX_RECORD_LINES = 100
+"""A quoted field over more lines than this is a quote that nobody closed."""
+NEWLINE = 10
+
+
+@dataclass
+class Records:
+    """Records of a piece. ``starts``, ``ends``: bytes, the newline left out; ``lines``: line of the file each starts at."""
+
+    piece: bytes
+    first_line: int
+    size: int
+    has_quotes: bool = False
+    places: tuple[Places, Places, Places] | None = None
+
+    @property
+    def lines(self) -> Places:
+        """Line of each record."""
+        if self.places is None:
+            return np.arange(self.first_line, self.first_line + self.size, dtype=np.int64)
+        return self.places[2]
+
+    def data(self, number: int) -> bytes:
+        """Bytes of one record."""
+        starts, ends, _ = self._placed()
+        return self.piece[int(starts[number]) : int(ends[number])]
+
+    def text(self) -> bytes:
+        """Bytes of all records, each ended by a newline."""
+        if self.places is None:
+            return self.piece
+        starts, ends, _ = self.places
+        if not self.size:
+            return b""
+        # Runs of records that follow each other are taken at once.
+        breaks = np.flatnonzero(starts[1:] != ends[:-1] + 1)
+        first, last = np.concatenate(([0], breaks + 1)), np.concatenate((breaks, [self.size - 1]))
+        return b"".join(
+            self.piece[start : end + 1] for start, end in zip(starts[first].tolist(), ends[last].tolist(), strict=True)
+        )
+
+    def without(self, numbers: Collection[int]) -> Records:
+        """The other records."""
+        if not numbers:
+            return self
+        keep = np.ones(self.size, bool)
+        keep[list(numbers)] = False
+        starts, ends, lines = self._placed()
+        places = (starts[keep], ends[keep], lines[keep])
+        return Records(self.piece, self.first_line, int(keep.sum()), self.has_quotes, places)
+
+    def _placed(self) -> tuple[Places, Places, Places]:
+        if self.places is None:
+            ends = np.flatnonzero(np.frombuffer(self.piece, np.uint8) == NEWLINE)
+            self.places = (_starts(ends), ends, self.lines)
+        return self.places
+
+
+def find_records(
+    piece: bytes, first_line: int, *, delimiter: int, quote: int | None, width: int
+) -> tuple[Records, dict[int, Problem]]:
+    """Records of a piece that ends with a newline, and the problems of those that are not well formed. Blank lines are none."""
+    has_quotes = quote is not None and quote in piece
+    rows = piece.count(b"\n")
+    separators = np.frombuffer(piece, np.uint8) == delimiter
+    if not has_quotes and width > 1 and np.count_nonzero(separators) == rows * (width - 1):
+        # One record too long beside one too short would count the same, so each line is looked at, at little cost.
+        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == NEWLINE)
+        if _is_regular(separators, ends, width):
+            return Records(piece, first_line, rows), {}
+    array = np.frombuffer(piece, np.uint8)
+    newlines = np.flatnonzero(array == NEWLINE)
+    delimiters = np.flatnonzero(separators)
+    ends = newlines
+    if has_quotes and quote is not None:
+        quotes = np.flatnonzero(array == quote)
+        if not _are_legal(array, quotes, newlines, delimiter, quote):
+            return _line_by_line(piece, first_line, delimiter, quote, width)
+        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+        delimiters = delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
+    starts = _starts(ends)
+    lines = first_line + np.searchsorted(newlines, starts)
+    widths = np.searchsorted(delimiters, ends) - np.searchsorted(delimiters, starts) + 1
+    filled = ends > starts
+    records = Records(
+        piece, first_line, int(filled.sum()), has_quotes, (starts[filled], ends[filled], lines[filled])
+    )
+    widths = widths[filled]
+    return records, {int(n): _wrong_width(int(widths[n]), width) for n in np.flatnonzero(widths != width)}
+
+
+def cut_at_record(data: bytes, quote: int | None) -> int:
+    """Where the last whole record of ``data`` ends; 0 when none does."""
+    if quote is None or quote not in data:
+        return data.rfind(b"\n") + 1
+    array = np.frombuffer(data, np.uint8)
+    newlines = np.flatnonzero(array == NEWLINE)
+    outside = newlines[np.searchsorted(np.flatnonzero(array == quote), newlines) % 2 == 0]
+    if outside.size and newlines.size - np.searchsorted(newlines, outside[-1]) <= MAX_RECORD_LINES:
+        return int(outside[-1]) + 1
+    # A quote that is never closed would hold the rest of the file: its records are worked out line by line.
+    return data.rfind(b"\n") + 1 if newlines.size > MAX_RECORD_LINES else 0
+
+
+def _starts(ends: Places) -> Places:
+    return np.concatenate((np.zeros(min(1, ends.size), np.int64), ends[:-1] + 1))
+
+
+def _is_regular(separators: npt.NDArray[np.bool_], ends: Places, width: int) -> bool:
+    """Whether every line holds width - 1 delimiters, given that there are that many on average."""
+    places = np.flatnonzero(separators)
+    if not ends.size:
+        return True
+    grouped = places.reshape(ends.size, width - 1)
+    starts = _starts(ends)
+    return bool((grouped[:, 0] >= starts).all() and (grouped[:, -1] < ends).all())
+
+
+def _wrong_width(found: int, width: int) -> Problem:
+    return "wrong_width", f"{found} columns instead of {width}"
+
+
+def _are_legal(array: npt.NDArray[np.uint8], quotes: Places, newlines: Places, delimiter: int, quote: int) -> bool:
+    """Whether each quote opens a field, closes one, or is half of a doubled one, and none stays open for long."""
+    if quotes.size % 2:
+        return False
+    edges = (delimiter, NEWLINE, quote)
+    opening, closing = quotes[::2], quotes[1::2]
+    before = np.where(opening == 0, NEWLINE, array[np.maximum(opening - 1, 0)])
+    after = array[np.minimum(closing + 1, array.size - 1)]
+    spans = np.searchsorted(newlines, closing) - np.searchsorted(newlines, opening)
+    return bool(np.isin(before, edges).all() and np.isin(after, edges).all() and spans.max(initial=0) < MAX_RECORD_LINES)
+
+
+def _line_by_line(
+    piece: bytes, first_line: int, delimiter: int, quote: int, width: int
+) -> tuple[Records, dict[int, Problem]]:
+    """The slow way, for a piece with a stray quote: the line that holds it is refused and reading goes on after it."""
+    starts: list[int] = []
+    ends: list[int] = []
+    lines: list[int] = []
+    problems: dict[int, Problem] = {}
+    at, line = 0, first_line
+    while at < len(piece):
+        end, found, problem = _one_record(piece, at, delimiter, quote)
+        if end > at:
+            if problem:
+                problems[len(starts)] = ("bad_quote", problem)
+            elif found != width:
+                problems[len(starts)] = _wrong_width(found, width)
+            starts.append(at)
+            ends.append(end)
+            lines.append(line)
+        line += piece.count(b"\n", at, end) + 1
+        at = end + 1
+    places = (np.array(starts, np.int64), np.array(ends, np.int64), np.array(lines, np.int64))
+    return Records(piece, first_line, len(starts), True, places), problems
+
+
+def _one_record(piece: bytes, start: int, delimiter: int, quote: int) -> tuple[int, int, str]:
+    """(end, width, problem) of the record at ``start``; with a problem it ends with its first line."""
+    first_end = piece.find(b"\n", start)
+    at, width = start, 1
+    while True:
+        if piece[at] == quote:
+            at = _after_quoted(piece, at, quote)
+            if at < 0:
+                return first_end, width, "a quote is opened and never closed"
+            if piece[at] not in (delimiter, NEWLINE):
+                return first_end, width, "a quote is closed in the middle of a field"
+        else:
+            next_delimiter, next_line = piece.find(delimiter, at), piece.find(b"\n", at)
+            stop = next_line if next_delimiter < 0 else min(next_delimiter, next_line)
+            if piece.find(quote, at, stop) >= 0:
+                return first_end, width, "a quote stands in the middle of a field"
+            at = stop
+        if piece[at] == NEWLINE:
+            return at, width, ""
+        width += 1
+        at += 1
+
+
+def _after_quoted(piece: bytes, start: int, quote: int) -> int:
+    """The place after the quoted field that opens at ``start``; -1 when nothing closes it."""
+    close = start + 1
+    while True:
+        close = piece.find(quote, close)
+        if close < 0 or piece.count(b"\n", start, close) >= MAX_RECORD_LINES:
+            return -1
+        if piece[close + 1] != quote:
+            return close + 1
+        close += 2

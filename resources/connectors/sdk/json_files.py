@@ -1,0 +1,142 @@
+"""Reads JSON Lines and JSON documents as rows of text, nested lists included. What columns mean is `mapping`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import msgspec
+import polars as pl
+
+from resources.connectors.sdk.feed import Feed, JsonFormat
+from resources.connectors.sdk.mapping import CHILD_PLACE, ITEM, PARENT, TextRows
+from resources.connectors.sdk.stream import RawRow, Reject
+from resources.connectors.sdk.text_rows import Announced, FileIdentity, Piece, placed
+from resources.errors import ContractBroken, Where
+
+PIECE_BYTES = 16 << 20
+
+
+def read_jsonl(
+    file: BinaryIO, feed: Feed, identity: FileIdentity, *, piece_bytes: int = PIECE_BYTES
+) -> Iterator[Piece]:
+    """Pieces of a file with one JSON object per line. A line that is none is refused; blank lines are no rows."""
+    line, buffer = 1, file.read(piece_bytes)
+    while True:
+        more = file.read(piece_bytes)
+        cut = buffer.rfind(b"\n") + 1 if more else len(buffer)
+        raw, buffer = buffer[:cut], buffer[cut:] + more
+        if raw or not more:
+            lines = raw.removesuffix(b"\n").split(b"\n")
+            is_cut = not more and bool(raw) and not raw.endswith(b"\n")
+            texts = [(number, text) for number, text in enumerate(lines, line) if text.strip()]
+            line += raw.count(b"\n")
+            yield _piece(raw, texts, feed, identity, cut_line=texts[-1][0] if is_cut and texts else None)
+        if not more:
+            return
+
+
+def read_json(file: BinaryIO, feed: Feed, identity: FileIdentity) -> Iterator[Piece]:
+    """One JSON document with a list of rows, in one piece; the line of a row is its number in the list.
+
+    Raises ContractBroken when the document is not readable or has no such list: then none of its rows can be trusted.
+    """
+    if not isinstance(feed.format, JsonFormat):
+        raise TypeError(f"feed {feed.feed} is not JSON")
+    raw = file.read()
+    where = Where(file=identity.name)
+    action = "the whole file is refused and kept; ask for it again"
+    try:
+        document = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        rows = msgspec.json.decode(document[feed.format.rows], type=list[msgspec.Raw])
+        count = document.get(feed.format.count) if feed.format.count else None
+        announced = Announced() if count is None else Announced(msgspec.json.decode(count, type=int))
+    except KeyError as error:
+        raise ContractBroken(f"the document has no {feed.format.rows}", where=where, action=action) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ContractBroken(f"not a readable JSON document: {error}", where=where, action=action) from error
+    texts = [(number, bytes(row)) for number, row in enumerate(rows, 1)]
+    piece = _piece(raw, texts, feed, identity, cut_line=None)
+    piece.announced = announced
+    yield piece
+
+
+def read_json_row(row: RawRow, feed: Feed, identity: FileIdentity, line: int) -> Piece:
+    """A row of quarantine read again."""
+    raw = row.raw.encode("utf-8", "surrogateescape")
+    return _piece(raw, [(line, raw)], feed, identity, cut_line=None)
+
+
+def _piece(
+    raw: bytes, texts: Sequence[tuple[int, bytes]], feed: Feed, identity: FileIdentity, *, cut_line: int | None
+) -> Piece:
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    rejects: list[Reject] = []
+    rows: list[Mapping[str, Any]] = []
+    kept: list[tuple[int, bytes]] = []
+    for line, text in texts:
+        problem = None
+        try:
+            row = decoder.decode(text)
+            problem = _nesting_problem(row, feed)
+        except UnicodeDecodeError as error:
+            problem = ("wrong_encoding", f"byte {text[error.start]:#04x} at {error.start + 1} is not UTF-8")
+        except msgspec.DecodeError as error:
+            rule = "truncated_line" if line == cut_line else _decode_rule(text)
+            told = "the file ends within this line: " if line == cut_line else ""
+            problem = (rule, f"{told}{error}")
+        if problem is None:
+            rows.append(row)
+            kept.append((line, text))
+            continue
+        rejects.append(
+            Reject(
+                position=f"{identity.name}:{line}",
+                raw=text.decode("utf-8", "surrogateescape"),
+                rule=problem[0],
+                reason=problem[1],
+                entity=next(iter(feed.entities)),
+                line=line,
+            )
+        )
+    columns = {name: [_text(row.get(name)) for row in rows] for name in feed.columns}
+    root = placed(columns, pl.Series([line for line, _ in kept], dtype=pl.Int64), identity)
+    children = {name: _items(rows, child.path, tuple(child.columns)) for name, child in feed.children.items()}
+
+    def raw_of(number: int) -> tuple[str, str]:
+        return kept[number][1].decode(), ""
+
+    return Piece(raw, len(texts), TextRows(root, children, raw_of), rejects)
+
+
+def _decode_rule(text: bytes) -> str:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return "wrong_encoding"
+    return "bad_json"
+
+
+def _nesting_problem(row: Mapping[str, Any], feed: Feed) -> tuple[str, str] | None:
+    for child in feed.children.values():
+        items = row.get(child.path, ())
+        if not isinstance(items, list | tuple) or not all(isinstance(item, dict) for item in items):
+            return "bad_json", f"{child.path} is not a list of objects"
+    return None
+
+
+def _items(rows: Sequence[Mapping[str, Any]], path: str, names: Sequence[str]) -> pl.DataFrame:
+    items = [(parent, number, item) for parent, row in enumerate(rows) for number, item in enumerate(row.get(path, ()), 1)]
+    data: dict[str, list[Any]] = {name: [_text(item.get(name)) for _, _, item in items] for name in names}
+    data[PARENT] = [parent for parent, _, _ in items]
+    data[ITEM] = [number for _, number, _ in items]
+    return pl.DataFrame(data, schema=dict.fromkeys(names, pl.String) | CHILD_PLACE)
+
+
+def _text(value: Any) -> str | None:
+    """A JSON value as text, exactly as it would be written; empty text is null."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value.strip() or None
+    return msgspec.json.encode(value).decode()

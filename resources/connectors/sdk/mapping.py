@@ -1,0 +1,407 @@
+"""Rows of text to canonical frames, as a feed declares it: types by pattern, refusals with their reason, keys, computed columns.
+
+The same for every kind of file: a reader gives rows of text with the place they stand at. Reading files does not belong here.
+Every check is made on whole columns; a column without a bad cell costs one count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import polars as pl
+
+from resources.connectors.sdk import feed as f
+from resources.connectors.sdk.stream import Reject
+from resources.contracts.columns import INSTANT
+from resources.contracts.entity import Entity, entities
+from resources.errors import ConfigurationError, Where
+
+FILE, LINE, OBSERVED, ROW, PARENT, ITEM = "_file", "_line", "_observed_at", "_row", "_parent", "_item"
+PLACE = {FILE: pl.String, LINE: pl.Int64, OBSERVED: INSTANT}
+CHILD_PLACE = {PARENT: pl.Int64, ITEM: pl.Int64}
+_POSITION = "_position"
+_SHOWN_CHARACTERS = 80
+_ISO_INSTANT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)$"
+
+
+class Tokenises(Protocol):
+    """What is asked of `resources.privacy.Tokeniser`."""
+
+    def email(self, values: pl.Series) -> pl.Series:
+        """Tokens of e-mails."""
+        ...
+
+    def phone(self, values: pl.Series) -> pl.Series:
+        """Tokens of phone numbers."""
+        ...
+
+    def name(self, values: pl.Series) -> pl.Series:
+        """Tokens of names."""
+        ...
+
+
+@dataclass
+class TextRows:
+    """Rows as a reader gives them, all text, with their place.
+
+    ``root``: declared columns, and file, line, observed_at. ``children``: items of nested lists with the index of their row in
+    ``root`` and their number in it, from 1. ``raw_of``: raw text and replay context of a row, by its index in ``root``.
+    """
+
+    root: pl.DataFrame
+    children: Mapping[str, pl.DataFrame]
+    raw_of: Callable[[int], tuple[str, str]]
+    column_numbers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a control total is compared with: the sum of the readable cells, and how many rows have no readable one."""
+
+    control_sum: int
+    unreadable_qty: int
+
+
+@dataclass
+class MappedRows:
+    """Canonical frames (entity columns, ``source_position``, ``observed_at``), refusals, and per-file control sums."""
+
+    frames: dict[str, pl.DataFrame]
+    rejects: list[Reject]
+    tallies: dict[str, Tally]
+    personal: list[tuple[str, str, str]]
+
+
+class KeyMemory(Protocol):
+    """Remembers the keys of a file that is read in several pieces."""
+
+    def seen_before(self, hashes: pl.Series) -> pl.Series:
+        """Which of these key hashes (unique among themselves) came in an earlier piece; they are remembered from now on."""
+        ...
+
+
+class Mapper:
+    """A feed's declaration, ready to run. Raises ConfigurationError for an expression that polars does not take."""
+
+    def __init__(self, feed: f.Feed, *, time_zone: str, tokeniser: Tokenises | None) -> None:
+        self._feed = feed
+        self._zone = time_zone
+        self._tokeniser = tokeniser
+        self._entities = {name: entities()[name] for name in feed.entities}
+        try:
+            self.map(self.no_rows())
+        except (pl.exceptions.PolarsError, TypeError) as error:
+            raise ConfigurationError(
+                f"an expression does not work on the declared columns: {error}",
+                where=Where(file=f"{feed.feed}.yml"),
+                action="correct it: `sql` is polars SQL over the typed columns",
+            ) from error
+
+    def no_rows(self) -> TextRows:
+        """No rows, in the right shape."""
+        root = pl.DataFrame(schema=dict.fromkeys(self._feed.columns, pl.String) | PLACE)
+        children = {
+            name: pl.DataFrame(schema=dict.fromkeys(child.columns, pl.String) | CHILD_PLACE)
+            for name, child in self._feed.children.items()
+        }
+        return TextRows(root, children, lambda _: ("", ""))
+
+    def map(
+        self, rows: TextRows, *, memory: KeyMemory | None = None, only_lines: Sequence[int] | None = None
+    ) -> MappedRows:
+        """Map rows of text. ``only_lines``: map the groups that these lines belong to, and nothing else."""
+        root = rows.root.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
+        typed, bad = self._typed(root, self._feed.columns)
+        rejects = [self._reject(root, row, problems, rows) for row, problems in sorted(bad.items())]
+        tallies = self._tallies(typed)
+        if bad:
+            typed = typed.filter(~pl.col(ROW).is_in(list(bad)))
+        typed, duplicates = self._without_duplicates(root, typed, rows, memory)
+        rejects += duplicates
+        personal = self._personal(root, typed, self._feed.columns)
+        typed = self._computed(typed, self._feed.computed)
+        levels = {"root": typed.with_columns((pl.col(FILE) + ":" + pl.col(LINE).cast(pl.String)).alias(_POSITION))}
+        for name, child in self._feed.children.items():
+            items, child_rejects, child_personal = self._child(name, child, rows.children[name], root, typed, rows)
+            levels[name] = items
+            rejects += child_rejects
+            personal += child_personal
+        if only_lines is not None:
+            levels = {name: self._of_lines(level, only_lines) for name, level in levels.items()}
+        frames = {name: self._entity_frame(entity, levels) for name, entity in self._entities.items()}
+        return MappedRows(frames, rejects, tallies, personal)
+
+    # -- types ---------------------------------------------------------------------------------------------------------
+
+    def _typed(
+        self, frame: pl.DataFrame, columns: Mapping[str, f.Column]
+    ) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str, str]]]]:
+        """The frame with typed columns, and row -> [(column, rule, what was expected)] for the cells that do not fit."""
+        typed = frame.with_columns(self._cast(name, column).alias(name) for name, column in columns.items())
+        for name, column in columns.items():
+            if isinstance(column, f.PersonalColumn):
+                typed = typed.with_columns(self._tokens(column, frame[name]).alias(name))
+        bad: dict[int, list[tuple[str, str, str]]] = {}
+        for name, column in columns.items():
+            if isinstance(column, f.PersonalColumn) or typed[name].null_count() == frame[name].null_count():
+                continue
+            rule, expected = self._expectation(column)
+            for row in (typed[name].is_null() & frame[name].is_not_null()).arg_true().to_list():
+                bad.setdefault(row, []).append((name, rule, expected))
+        return typed, bad
+
+    def _cast(self, name: str, column: f.Column) -> pl.Expr:
+        text = pl.col(name)
+        match column:
+            case f.IntegerColumn():
+                return text.cast(pl.Int64, strict=False)
+            case f.AmountColumn():
+                mark = column.decimal or self._feed.decimal
+                # Checked by pattern: a cast alone would round 1105,395 and take 1e3.
+                shaped = pl.when(text.str.contains(rf"^-?\d{{1,13}}({'[.]' if mark == '.' else mark}\d{{1,2}})?$")).then(text)
+                number = shaped if mark == "." else shaped.str.replace(mark, ".", literal=True)
+                return (number.cast(pl.Decimal(18, 2), strict=False) * 100).cast(pl.Int64, strict=False)
+            case f.InstantColumn(format="iso"):
+                shaped = pl.when(text.str.contains(_ISO_INSTANT)).then(text)
+                whole = shaped.str.replace("Z", "+0000", literal=True).str.replace(" ", "T", literal=True)
+                return whole.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%z", time_unit="us", time_zone="UTC", strict=False)
+            case f.InstantColumn():
+                naive = text.str.to_datetime(column.format, time_unit="us", strict=False)
+                # The hour that comes twice in autumn is read as its first pass; the one that never was is a bad date.
+                local = naive.dt.replace_time_zone(self._zone, ambiguous="earliest", non_existent="null")
+                return local.dt.convert_time_zone("UTC")
+            case f.FlagColumn():
+                words = dict.fromkeys(column.true, True) | dict.fromkeys(column.false, False)
+                return text.replace_strict(words, default=None, return_dtype=pl.Boolean)
+            case f.WordsColumn():
+                return text.replace_strict(column.words, default=None, return_dtype=pl.String)
+            case f.GtinColumn():
+                return pl.when(_has_gtin_check_digit(text)).then(text)
+            case _:
+                return text
+
+    def _expectation(self, column: f.Column) -> tuple[str, str]:
+        match column:
+            case f.IntegerColumn():
+                return "bad_number", "not a whole number"
+            case f.AmountColumn():
+                mark = column.decimal or self._feed.decimal
+                return "bad_number", f"not a number with {mark!r} as decimal mark and at most two decimals"
+            case f.InstantColumn():
+                shape = "ISO 8601 with Z or an offset" if column.format == "iso" else f"{column.format} in {self._zone}"
+                return "bad_date", f"not a date and time as {shape}"
+            case f.GtinColumn():
+                return "bad_gtin", "not a GTIN of 8, 12, 13 or 14 digits with a right check digit"
+            case f.FlagColumn():
+                return "unknown_word", f"not one of {', '.join((*column.true, *column.false))}"
+            case f.WordsColumn():
+                return "unknown_word", f"not one of {', '.join(column.words)}"
+            case _:
+                return "bad_value", "not readable"
+
+    def _tokens(self, column: f.PersonalColumn, values: pl.Series) -> pl.Series:
+        if self._tokeniser is None:
+            raise ConfigurationError(
+                "the feed holds personal values, and there is no key to tokenise them",
+                where=Where(file=f"{self._feed.feed}.yml"),
+                action="set ETALON_SECRET_KEY",
+            )
+        return {"email": self._tokeniser.email, "phone": self._tokeniser.phone, "name": self._tokeniser.name}[column.type](
+            values
+        )
+
+    def _personal(
+        self, text: pl.DataFrame, typed: pl.DataFrame, columns: Mapping[str, f.Column]
+    ) -> list[tuple[str, str, str]]:
+        found: dict[str, tuple[str, str, str]] = {}
+        for name, column in columns.items():
+            if isinstance(column, f.PersonalColumn):
+                values = text[name].gather(typed[ROW])
+                for token, value in zip(typed[name].to_list(), values.to_list(), strict=True):
+                    if token is not None:
+                        found[token] = (token, column.type, value)
+        return list(found.values())
+
+    # -- refusals ------------------------------------------------------------------------------------------------------
+
+    def _reject(
+        self, root: pl.DataFrame, row: int, problems: Sequence[tuple[str, str, str]], rows: TextRows
+    ) -> Reject:
+        raw, context = rows.raw_of(row)
+        name, rule, _ = problems[0]
+        line = root[LINE][row]
+        return Reject(
+            position=f"{root[FILE][row]}:{line}",
+            raw=raw,
+            rule=rule,
+            reason="; ".join(f"{column} is {shown(root[column][row])}: {expected}" for column, _, expected in problems),
+            entity=next(iter(self._feed.entities)),
+            field=name,
+            line=line,
+            column=rows.column_numbers.get(name),
+            context=context,
+        )
+
+    def _without_duplicates(
+        self, root: pl.DataFrame, typed: pl.DataFrame, rows: TextRows, memory: KeyMemory | None
+    ) -> tuple[pl.DataFrame, list[Reject]]:
+        """Of good rows with the same key in one file the first is kept, the later ones are refused."""
+        if typed.is_empty():
+            return typed, []
+        key = [FILE, *self._feed.key] if root[FILE][0] != root[FILE][-1] else list(self._feed.key)
+        hashes = typed.select(key).hash_rows(seed=11)
+        later = pl.Series([], dtype=pl.Boolean)
+        if hashes.n_unique() != hashes.len():
+            later = ~hashes.is_first_distinct()
+        if memory is not None:
+            before = memory.seen_before(hashes)
+            later = before if later.is_empty() else later | before
+        if later.is_empty() or not later.any():
+            return typed, []
+        rejects = []
+        for row in typed[ROW].filter(later).to_list():
+            raw, context = rows.raw_of(row)
+            told = ", ".join(f"{name} {shown(root[name][row])}" for name in self._feed.key)
+            rejects.append(
+                Reject(
+                    position=f"{root[FILE][row]}:{root[LINE][row]}",
+                    raw=raw,
+                    rule="duplicate_key",
+                    reason=f"{told} came before in this file: the first row is kept, this one is refused",
+                    entity=next(iter(self._feed.entities)),
+                    field=self._feed.key[0],
+                    line=root[LINE][row],
+                    column=rows.column_numbers.get(self._feed.key[0]),
+                    context=context,
+                )
+            )
+        return typed.filter(~later), rejects
+
+    def _tallies(self, typed: pl.DataFrame) -> dict[str, Tally]:
+        if self._feed.control is None or typed.is_empty():
+            return {}
+        control = typed[self._feed.control]
+        if typed[FILE][0] == typed[FILE][-1]:
+            return {typed[FILE][0]: Tally(int(control.sum() or 0), control.null_count())}
+        sums = typed.group_by(FILE).agg(
+            pl.col(self._feed.control).sum().alias("sum"), pl.col(self._feed.control).null_count().alias("unreadable")
+        )
+        return {name: Tally(int(total), int(unreadable)) for name, total, unreadable in sums.iter_rows()}
+
+    # -- levels and entities -------------------------------------------------------------------------------------------
+
+    def _child(
+        self, name: str, child: f.Child, items: pl.DataFrame, root: pl.DataFrame, parents: pl.DataFrame, rows: TextRows
+    ) -> tuple[pl.DataFrame, list[Reject], list[tuple[str, str, str]]]:
+        """Items of the good rows, typed, with their row's columns beside; a bad item is refused alone."""
+        items = items.join(parents.select(pl.col(ROW).alias(PARENT)), on=PARENT, how="semi")
+        items = items.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
+        typed, bad = self._typed(items, child.columns)
+        entity = next((n for n, mapping in self._feed.entities.items() if mapping.rows == name), name)
+        rejects = []
+        for row, problems in sorted(bad.items()):
+            parent = items[PARENT][row]
+            raw, context = rows.raw_of(parent)
+            line = root[LINE][parent]
+            rejects.append(
+                Reject(
+                    position=f"{root[FILE][parent]}:{line}#{items[ITEM][row]}",
+                    raw=raw,
+                    rule=problems[0][1],
+                    reason="; ".join(
+                        f"{child.path} {items[ITEM][row]}, {column} is {shown(items[column][row])}: {expected}"
+                        for column, _, expected in problems
+                    ),
+                    entity=entity,
+                    field=problems[0][0],
+                    line=line,
+                    is_root=False,
+                    context=context,
+                )
+            )
+        if bad:
+            typed = typed.filter(~pl.col(ROW).is_in(list(bad)))
+        personal = self._personal(items, typed, child.columns)
+        beside = parents.rename({ROW: PARENT})
+        typed = typed.drop(ROW).join(beside, on=PARENT, how="inner", maintain_order="left")
+        typed = self._computed(typed, child.computed)
+        place = pl.col(FILE) + ":" + pl.col(LINE).cast(pl.String) + "#" + pl.col(ITEM).cast(pl.String)
+        return typed.with_columns(place.alias(_POSITION)), rejects, personal
+
+    def _computed(self, frame: pl.DataFrame, computed: Mapping[str, f.Sql | f.NetOfVat]) -> pl.DataFrame:
+        for name, source in computed.items():
+            frame = frame.with_columns(_expression(source).alias(name))
+        return frame
+
+    def _of_lines(self, level: pl.DataFrame, only_lines: Sequence[int]) -> pl.DataFrame:
+        keep = pl.col(LINE).is_in(list(only_lines))
+        for mapping in self._feed.entities.values():
+            if mapping.group_by:
+                groups = level.filter(keep).select(mapping.group_by).unique()
+                return level.join(groups, on=list(mapping.group_by), how="semi", maintain_order="left")
+        return level.filter(keep)
+
+    def _entity_frame(self, entity: Entity, levels: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        mapping = self._feed.entities[entity.name]
+        level = levels[mapping.rows]
+        if mapping.where is not None:
+            level = level.filter(pl.sql_expr(mapping.where))
+        types = entity.polars_schema
+        if mapping.group_by:
+            columns = [
+                _aggregate(source).cast(types[name]).alias(name) for name, source in mapping.columns.items()
+            ]
+            frame = level.group_by(list(mapping.group_by), maintain_order=True).agg(
+                *(column.alias(f"={name}") for column, name in zip(columns, mapping.columns, strict=True)),
+                pl.col(OBSERVED).first().alias("=observed_at"),
+                pl.col(_POSITION).first().alias("=source_position"),
+            )
+            names = ["observed_at", "source_position", *entity.columns]
+            return frame.select(pl.col(f"={name}").alias(name) for name in names)
+        columns = {name: _expression(source).cast(types[name]) for name, source in mapping.columns.items()}
+        return level.select(
+            pl.col(OBSERVED).alias("observed_at"),
+            pl.col(_POSITION).alias("source_position"),
+            *(columns[name].alias(name) for name in entity.columns),
+        )
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it."""
+    if value is None:
+        return "empty"
+    text = str(value)
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
+
+
+def _expression(source: f.Source) -> pl.Expr:
+    match source:
+        case None:
+            return pl.lit(None)
+        case str():
+            return pl.col(source)
+        case f.Constant():
+            return pl.lit(source.constant)
+        case f.Sql():
+            return pl.sql_expr(source.sql)
+        case f.NetOfVat():
+            gross, rate = (pl.col(name) for name in source.net_of_vat)
+            # Half up, away from zero, in integers: a return then takes back exactly what its sale gave.
+            return gross.sign() * ((gross.abs() * 20_000 + 10_000 + rate) // (20_000 + 2 * rate))
+        case f.Sum():
+            return pl.col(source.sum).sum()
+
+
+def _aggregate(source: f.Source) -> pl.Expr:
+    expression = _expression(source)
+    return expression if isinstance(source, f.Sum) else expression.first()
+
+
+def _has_gtin_check_digit(text: pl.Expr) -> pl.Expr:
+    number = pl.when(text.str.contains(r"^(\d{8}|\d{12,14})$")).then(text).cast(pl.Int64, strict=False)
+    total = pl.lit(0)
+    for place in range(14):
+        total = total + (number // 10**place) % 10 * (3 if place % 2 else 1)
+    return (total % 10) == 0
