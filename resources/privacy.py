@@ -182,7 +182,9 @@ class PiiStore:
         if target.dialect.name == "sqlite":
             sa.event.listen(target, "connect", _prepare_sqlite)
         self._engine, self._sealer = target, sealer
-        _METADATA.create_all(self._engine)
+        with self._engine.begin() as connection:
+            # Several workers may open a new store at once.
+            connection.execute(sa.schema.CreateTable(_PERSONAL_VALUE, if_not_exists=True))
 
     def put(self, rows: Iterable[tuple[str, str, str]]) -> int:
         """Keep (token, kind, value) rows; a token that is there already is left as it is. Returns how many were new."""
@@ -230,8 +232,8 @@ class PiiStore:
 
 def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
-    # Erased bytes are overwritten in the file; a second writer waits rather than fails.
-    cursor.execute("PRAGMA secure_delete = ON")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    # A second writer waits rather than fails; erased bytes are overwritten in the file.
     cursor.execute("PRAGMA busy_timeout = 30000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.close()

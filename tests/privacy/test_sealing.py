@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,31 @@ def test_many_values_go_in_one_call(tmp_path: Path, sealer: Sealer) -> None:
     rows = [(f"{number:064x}", "phone", str(number)) for number in range(12_000)]
     assert store.put(iter(rows)) == 12_000
     assert store.put(rows[:100]) == 0
+
+
+def test_several_workers_put_the_same_values(tmp_path: Path, sealer: Sealer) -> None:
+    path = tmp_path / "pii.sqlite"
+    rows = [(f"{number:064x}", "email", f"{number}@example.com") for number in range(500)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: PiiStore(path, sealer).put(rows), range(4)))
+    found = PiiStore(path, sealer).get(rows[-1][0])
+    assert found is not None
+    assert found.value == "499@example.com"
+
+
+def test_what_is_erased_leaves_the_file(tmp_path: Path, sealer: Sealer) -> None:
+    path = tmp_path / "pii.sqlite"
+    store = PiiStore(path, sealer)
+    store.put([(TOKEN, "email", "zoe@example.com")])
+    assert TOKEN.encode() in _all_bytes(tmp_path)
+    store.erase(TOKEN)
+    with sa.create_engine(f"sqlite:///{path}").connect() as connection:
+        connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
+    assert TOKEN.encode() not in _all_bytes(tmp_path)
+
+
+def _all_bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.iterdir())
 
 
 @pytest.mark.postgres
