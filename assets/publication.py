@@ -3,7 +3,7 @@
 Belongs here: the list of publication steps. What they do is in resources (warehouse, report).
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,7 +91,8 @@ def _asset(runtime: Runtime, step: PublicationStep) -> dg.AssetsDefinition:
 
 
 def _publish_bi(runtime: Runtime) -> Mapping[str, Any]:
-    published = runtime.warehouse.publish()
+    kpi_tables = [model.name.split(".")[1] for model in runtime.project.models.values() if model.schema == "kpis"]
+    published = runtime.warehouse.publish(kpi_tables=kpi_tables)
     return {
         "path": dg.MetadataValue.path(str(published.path)),
         "bytes": published.size,

@@ -1,6 +1,6 @@
 """Assets of the referential's making: canonical entities loaded with their contracts, then staging and referentials in SQL."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ def _canonical_assets(runtime: Runtime) -> dg.AssetsDefinition:
         loads: dict[str, EntityLoad] = {}
         with runtime.writer(LOAD_STEP) as con:
             # Always: the tables are small, and every run has its own clock.
-            retailer_rows = runtime.load_retailer_tables(con, run_id=context.run_id)
+            retailer_rows = runtime.load_retailer_tables(con, run_id=context.run.run_id)
             for number, (_, entity) in enumerate(selected):
                 runtime.report(Progress(LOAD_STEP, entity.name, number, len(selected)))
                 loads[entity.name] = runtime.load_entity(con, entity.name)
@@ -62,7 +62,7 @@ def _canonical_assets(runtime: Runtime) -> dg.AssetsDefinition:
             tables = markdown_table(("table", "rows"), sorted(retailer_rows.items()))
             yield dg.MaterializeResult(asset_key=RETAILER, metadata={"tables": dg.MetadataValue.md(tables)})
         refused = runtime.refused_rows(
-            context.run_id, {extract_id for load in loads.values() for extract_id in load.extract_ids}
+            context.run.run_id, {extract_id for load in loads.values() for extract_id in load.extract_ids}
         )
         for key, entity in selected:
             load = loads[entity.name]

@@ -71,6 +71,24 @@ class Runtime:
         """Personal values, encrypted."""
         return PiiStore(self.settings.pii_path, self.sealer)
 
+    @cached_property
+    def landing(self) -> Landing:
+        """Raw and canonical files."""
+        return Landing(self.settings.data_dir, self.sealer)
+
+    def extract(self, connector: Connector, stream: Stream, *, full: bool, run_id: str) -> Manifest:
+        """Read one stream; see :func:`resources.extract.run_extract`. What is expected to go wrong is in the manifest."""
+        return run_extract(
+            connector,
+            stream,
+            operations=self.operations,
+            landing=self.landing,
+            pii=self.personal,
+            full=full,
+            now=self.settings.clock()(),
+            run_id=run_id,
+        )
+
     @contextmanager
     def writer(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """One writer session of the warehouse; ``purpose`` is told to whoever waits."""

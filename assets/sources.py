@@ -3,7 +3,7 @@
 Belongs here: turning a manifest into metadata and a check. Reading itself is `resources.extract`.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -27,6 +27,13 @@ _CHANGES = {
     "full_snapshot": "nothing shows a change: everything is read and compared",
     "files": "each file is read once",
 }
+
+
+_COMPLETE = (
+    "Rows announced by the source = rows landed + rows in quarantine, and no file is missing or refused. An incomplete "
+    "reading is not loaded (of file feeds: the refused files are not), its cursor stays, and the run goes on with the last "
+    "complete data."
+)
 
 
 class ReadConfig(dg.Config):
@@ -54,8 +61,7 @@ def _system_assets(runtime: Runtime, system: SystemConfig, connector: Connector)
             dg.AssetCheckSpec(
                 COMPLETE,
                 asset=key,
-                description="Rows announced by the source = rows landed + rows in quarantine. An incomplete reading is not "
-                "loaded, its cursor stays, and the run goes on with the last complete data.",
+                description=_COMPLETE,
             )
             for key in streams
         ],
@@ -70,7 +76,7 @@ def _system_assets(runtime: Runtime, system: SystemConfig, connector: Connector)
         selected = [(key, stream) for key, stream in streams.items() if key in context.selected_asset_keys]
         for number, (key, stream) in enumerate(selected):
             runtime.report(Progress(read_step(system.code), stream.name, number, len(selected)))
-            manifest = runtime.extract(connector, stream, full=config.full, run_id=context.run_id)
+            manifest = runtime.extract(connector, stream, full=config.full, run_id=context.run.run_id)
             if manifest.error:
                 context.log.error(f"{system.code}.{stream.name}: {manifest.error}")
             yield dg.MaterializeResult(

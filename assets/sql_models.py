@@ -3,7 +3,7 @@
 Belongs here: what every folder shares. What is particular to canonical loading is in referentials.py, to KPIs in kpis.py.
 """
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta

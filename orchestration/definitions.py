@@ -6,12 +6,13 @@ Belongs here: putting the parts together. No part is defined here.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 
 from assets.kpis import kpi_assets
-from assets.publication import publication_assets
+from assets.publication import PublicationStep, publication_assets
 from assets.referentials import referential_assets
 from assets.runtime import Runtime, build_runtime
 from assets.sources import source_assets
@@ -21,8 +22,13 @@ from orchestration.sensors import file_arrival_sensor
 from resources.settings import Settings
 
 
-def build_definitions(runtime: Runtime) -> dg.Definitions:
-    """All definitions of the retailer in ``runtime``. Opens no file, no database and no connection."""
+def build_definitions(
+    runtime: Runtime, *, publications: Sequence[PublicationStep] | None = None
+) -> dg.Definitions:
+    """All definitions of the retailer in ``runtime``. Opens no file, no database and no connection.
+
+    ``publications``: what is published; everything by default.
+    """
     folders = {
         system.code: Path(system.folder) for system in runtime.retailer.systems if system.kind == "files"
     }
@@ -31,9 +37,9 @@ def build_definitions(runtime: Runtime) -> dg.Definitions:
             *source_assets(runtime),
             *referential_assets(runtime),
             *kpi_assets(runtime),
-            *publication_assets(runtime),
+            *publication_assets(runtime, publications),
         ],
-        jobs=jobs(runtime.retailer),
+        jobs=jobs(code for code, connector in runtime.connectors.items() if connector.streams()),
         schedules=schedules(runtime.retailer),
         sensors=[file_arrival_sensor(folders)] if folders else [],
         executor=dg.in_process_executor,

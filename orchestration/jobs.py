@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import dagster as dg
 
 from assets.names import read_step
-from resources.retailer import Retailer
 
 NIGHTLY_FULL, HOURLY_INCREMENTAL = "nightly_full", "hourly_incremental"
 
@@ -17,13 +16,13 @@ def full_config(system_codes: Iterable[str]) -> dict[str, object]:
     return {"ops": {read_step(code): {"config": {"full": True}} for code in system_codes}}
 
 
-def jobs(retailer: Retailer) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Both jobs run everything; they differ in how much of the sources they read."""
+def jobs(system_codes: Iterable[str]) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Both jobs run everything; they differ in how much they read of the systems (those that have streams)."""
     return [
         dg.define_asset_job(
             NIGHTLY_FULL,
             selection=dg.AssetSelection.all(),
-            config=full_config(system.code for system in retailer.systems),
+            config=full_config(system_codes),
             executor_def=dg.in_process_executor,
             description="Read every system whole, so that deletes and changes no cursor shows are seen; rebuild and publish.",
             tags={"etalon/mode": "full"},

@@ -16,6 +16,10 @@ from orchestration.jobs import HOURLY_INCREMENTAL, NIGHTLY_FULL, full_config
 from resources.errors import ConfigurationError, Where
 
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run configuration that keeps Dagster's log in its instance: the terminal shows ours."""
+
+
 @dataclass(frozen=True)
 class StepTime:
     """How long one step took, in seconds, and whether it ended well."""
@@ -72,30 +76,28 @@ def run_job(runtime: Runtime, *, full: bool, select: str | None = None) -> RunSu
     ):
         result = job.execute_in_process(
             instance=instance,
-            run_config={**full_config(systems), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={**full_config(systems), **QUIET},
             tags={**process_tags(), "etalon/mode": "full" if full else "incremental"},
             raise_on_error=False,
             asset_selection=selection,
         )
-    return summarise(name, result)
+        return summarise(name, result, instance)
 
 
-def summarise(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
-    """Read the events of a run."""
-    times: list[StepTime] = []
+def summarise(job: str, result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> RunSummary:
+    """Read what a run left in its instance."""
     errors: dict[str, str] = {}
     materialized: list[str] = []
-    started: dict[str, float] = {}
     for event in result.all_events:
-        if event.is_step_start and event.step_key:
-            started[event.step_key] = event.timestamp
-        elif (event.is_step_success or event.is_step_failure) and event.step_key:
-            seconds = event.timestamp - started.get(event.step_key, event.timestamp)
-            times.append(StepTime(event.step_key, seconds, event.is_step_success))
-            if event.is_step_failure:
-                errors[event.step_key] = _error_text(event)
+        if event.is_step_failure and event.step_key:
+            errors[event.step_key] = _error_text(event)
         elif event.is_step_materialization and event.asset_key is not None:
             materialized.append(event.asset_key.to_user_string())
+    times = [
+        StepTime(stats.step_key, (stats.end_time or stats.start_time) - stats.start_time, stats.step_key not in errors)
+        for stats in sorted(instance.get_run_step_stats(result.run_id), key=lambda stats: stats.start_time or 0)
+        if stats.start_time is not None  # a step that never started took no time
+    ]
     evaluations = result.get_asset_check_evaluations()
     return RunSummary(
         run_id=result.run_id,
@@ -120,11 +122,10 @@ def summarise(job: str, result: dg.ExecuteInProcessResult) -> RunSummary:
 
 
 def _error_text(event: dg.DagsterEvent) -> str:
-    """The error that a person can act on: the cause, where Dagster only wraps it."""
+    """What the step itself raised: Dagster wraps it once, and what lies below is how it came about."""
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error is not None else "failed without a message"
+    told = error.cause if error is not None and error.cause is not None else error
+    return told.message.strip() if told is not None else "failed without a message"
 
 
 def _resolve(job: dg.JobDefinition, select: str) -> Sequence[dg.AssetKey]:

@@ -1,6 +1,6 @@
 """What starts a run when something happens: a file that arrives."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
 import hashlib
 import json

@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 from rich.markup import escape
 
-from assets.runtime import Runtime
 from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console, table
 from resources import quarantine

@@ -46,7 +46,7 @@ def build_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> ModelResult:
     table = quoted(model.name)
     con.execute("begin")
     try:
-        con.execute(f"create schema if not exists {quoted(model.schema)}")
+        _create_schema(con, model.schema)
         con.execute(f"create or replace table {table} as\n{model.sql}")
         _comment(con, model)
         if model.name == KPI_VALUES:
@@ -65,6 +65,13 @@ def build_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> ModelResult:
         seconds=time.monotonic() - started,
         columns={str(column[0]): str(column[1]) for column in described},
     )
+
+
+def _create_schema(con: duckdb.DuckDBPyConnection, schema: str) -> None:
+    """Create a schema that no attached database has: `marts` is in the mart, and one transaction writes one database."""
+    found = con.execute("select 1 from duckdb_schemas() where schema_name = ? limit 1", [schema]).fetchone()
+    if found is None:
+        con.execute(f"create schema {quoted(schema)}")
 
 
 def _comment(con: duckdb.DuckDBPyConnection, model: SqlModel) -> None:

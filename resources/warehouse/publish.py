@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from resources.errors import PermanentError, Where
+
+
+KPI_SCHEMA = "kpis"
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,43 @@ class Published:
     tables: dict[str, int]
     size: int
     seconds: float
+
+
+def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
+    """Replace the KPIs in the mart by those of the warehouse, documentation included, in one transaction.
+
+    ``tables``: names of the tables in `kpis` to copy. What else the mart's schema holds is dropped: its model is gone.
+    """
+    con.execute("begin")
+    try:
+        con.execute(f"create schema if not exists mart.{KPI_SCHEMA}")
+        old = con.execute(
+            "select table_name from duckdb_tables() where database_name = 'mart' and schema_name = ?", [KPI_SCHEMA]
+        ).fetchall()
+        for (name,) in old:
+            con.execute(f'drop table mart.{KPI_SCHEMA}."{name}"')
+        for name in sorted(tables):
+            con.execute(f'create table mart.{KPI_SCHEMA}."{name}" as from wh.{KPI_SCHEMA}."{name}"')
+            _copy_comments(con, name)
+        con.execute("commit")
+    except BaseException:
+        con.execute("rollback")
+        raise
+
+
+def _copy_comments(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    target = f'mart.{KPI_SCHEMA}."{name}"'
+    where = f"database_name = 'wh' and schema_name = '{KPI_SCHEMA}' and table_name = ? and comment is not null"
+    for (comment,) in con.execute(f"select comment from duckdb_tables() where {where}", [name]).fetchall():
+        con.execute(f"comment on table {target} is {literal(comment)}")
+    columns = con.execute(f"select column_name, comment from duckdb_columns() where {where}", [name]).fetchall()
+    for column, comment in columns:
+        con.execute(f'comment on column {target}."{column}" is {literal(comment)}')
+
+
+def literal(text: str) -> str:
+    """A text as SQL."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def copy_out(mart: Path, target: Path) -> None:

@@ -104,9 +104,10 @@ class Warehouse:
         """See :func:`resources.warehouse.checking.run_checks`."""
         return checking.run_checks(con, project, select)
 
-    def publish(self, timeout_s: float = 600.0) -> publish.Published:
+    def publish(self, *, kpi_tables: Collection[str] = (), timeout_s: float = 600.0) -> publish.Published:
         """Copy the mart to `published/bi.duckdb` and swap it in: open readers keep the old one, new ones see this one.
 
+        ``kpi_tables``: tables of the schema `kpis` that go with the marts.
         Raises LockTimeout, and PermanentError when the copy is not whole.
         """
         started = time.monotonic()
@@ -116,6 +117,9 @@ class Warehouse:
             con = self._connect()
             try:
                 self._attach(con, self.mart_path, "mart")
+                if kpi_tables:
+                    self._attach(con, self.warehouse_path, "wh")
+                    publish.copy_kpis(con, kpi_tables)
                 con.execute("checkpoint mart")
             finally:
                 con.close()

@@ -1,0 +1,84 @@
+"""`etalon demo`: a retailer in a box, read, measured, and compared with the truth."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+import typer
+from rich.markup import escape
+
+from orchestration.cli.run import show_summary
+from orchestration.cli.terminal import console, errors, mark, showing_progress, table
+
+if TYPE_CHECKING:
+    from orchestration.demo import DemoOutcome
+
+SHOWN_DIFFERENCES = 30
+
+
+def demo(
+    seed: int = typer.Option(7, help="Another seed is another retailer."),
+    scale: float = typer.Option(1.0, min=0.02, help="1 is about 5,000 variants and 20,000 orders."),
+    serve: bool = typer.Option(
+        False, "--serve", help="Keep the sandbox's shops up until Ctrl-C, so that `etalon run` and `etalon check` can reach them."
+    ),
+    folder: Path = typer.Option(Path("data/demo"), help="Where everything goes. It is emptied first."),
+) -> None:
+    """Invent a retailer, serve its systems, run the main job on them, and compare every figure with the truth.
+
+    \b
+    The sandbox plants known defects: wrong stocks and prices, late orders, broken rows, a file that lies. Some checks are
+    therefore red; the comparison at the end says whether everything was found exactly.
+
+    \b
+    Exit code: 0 everything equals the truth; 1 something differs or the run stopped.
+
+    \b
+    Examples:
+      etalon demo
+      etalon demo --seed 11
+      etalon demo --serve              then, in another terminal: etalon run; etalon check shop_fr
+      etalon ui                        look at what the demo left
+    """
+    from orchestration.demo import run_demo  # it alone knows the sandbox, which other commands do not need
+
+    with ExitStack() as stack:
+        with showing_progress() as report:
+            outcome = stack.enter_context(
+                run_demo(folder.absolute(), root=Path.cwd(), seed=seed, scale=scale, report=report)
+            )
+        show_outcome(outcome)
+        if serve:
+            errors.print("The shops are up; Ctrl-C ends them.")
+            with suppress(KeyboardInterrupt):
+                Event().wait()
+    if not outcome.is_good:
+        raise typer.Exit(1)
+
+
+def show_outcome(outcome: DemoOutcome) -> None:
+    """The run, then what was compared, then where to look."""
+    show_summary(outcome.summary)
+    compared = table("Measured against the truth", "what", "rows", "differences", "", right=("rows", "differences"))
+    for subject in outcome.comparison.subjects:
+        compared.add_row(
+            subject.name, f"{subject.rows_qty:,}", str(subject.differences_qty), mark(not subject.differences_qty)
+        )
+    console.print(compared)
+    if outcome.comparison.differences:
+        listed = table("Differences", "where", "row", "column", "truth", "found")
+        for difference in outcome.comparison.differences[:SHOWN_DIFFERENCES]:
+            listed.add_row(*(escape(str(part)) for part in difference))
+        console.print(listed)
+        hidden = len(outcome.comparison.differences) - SHOWN_DIFFERENCES
+        if hidden > 0:
+            console.print(f"… and {hidden} more.")
+    verdict = "[bold green]equals the truth[/]" if outcome.is_good else "[bold red]differs from the truth[/]"
+    console.print(
+        f"The demo {verdict}. Sandbox {outcome.sandbox_seconds:.1f} s, all in all {outcome.seconds:.1f} s. "
+        f"Everything is in {outcome.folder}."
+    )
+    console.print("Next: `etalon kpis`, `etalon quarantine list`, `etalon ui`.")

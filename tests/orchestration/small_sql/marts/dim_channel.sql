@@ -1,0 +1,4 @@
+select
+    channel_code,
+    name as channel_name
+from retailer.channel
