@@ -44,7 +44,10 @@ class Request:
 
 @dataclass
 class Response:
-    """One answer. Content-Length, Date and Connection are added on the wire; ``cut_at`` breaks the connection after that many body bytes."""
+    """One answer. Content-Length, Date and Connection are added on the wire.
+
+    ``cut_at`` breaks the connection after that many body bytes.
+    """
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)

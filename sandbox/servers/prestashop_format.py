@@ -21,7 +21,7 @@ XML_TYPE = "text/xml;charset=utf-8"
 
 def is_empty(value: Any) -> bool:
     """What PHP calls empty: a single row's JSON leaves such fields out."""
-    return value in (None, False, "", "0", 0) or value == [] or value == {}
+    return value in (None, False, "", "0", 0) or value in ([], {})
 
 
 def single_json(resource: Resource, row: Row, *, is_write_reply: bool) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sandbox.servers.money import MICRO, half_up, six_decimals
+from sandbox.servers.money import MICRO, half_up, printed_one, six_decimals
 from sandbox.servers.prestashop_resources import NO_DATE, Resource
 from sandbox.servers.table import Row, Table
 
@@ -20,8 +20,10 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 PHP_WARNINGS = tuple(
     (
         3,
-        "[PHP Warning #2] Trying to access array offset on value of type bool "
-        f"(/srv/shop/classes/webservice/WebserviceRequest.php, line {line})",
+        (
+            "[PHP Warning #2] Trying to access array offset on value of type bool "
+            f"(/srv/shop/classes/webservice/WebserviceRequest.php, line {line})"
+        ),
     )
     for line in (1333, 1334, 1335, 1336)
 )
@@ -106,7 +108,7 @@ def _equals(value: str) -> list[str] | None:
     """The texts an equality filter accepts ("7", "[7]", "[7|8]"); None for any other filter."""
     if value[:1] in "<>!%" and value:
         return None
-    inner = re.fullmatch(r"\[(.*)\]", value, re.S)
+    inner = re.fullmatch(r"\[(.*)\]", value, re.DOTALL)
     text = inner[1] if inner else value
     if value.endswith("]%") or (inner and "," in text):
         return None
@@ -115,7 +117,7 @@ def _equals(value: str) -> list[str] | None:
 
 def _test(value: str, is_date: bool) -> Callable[[Any], bool]:
     """The condition of a filter that is no plain equality."""
-    match = re.fullmatch(r"(!|<|>|%)?\[(.*)\](%)?", value, re.S)
+    match = re.fullmatch(r"(!|<|>|%)?\[(.*)\](%)?", value, re.DOTALL)
     if match is None:
         return lambda held: _same(held, value)
     sign, text, percent = match[1], match[2], match[3]
@@ -321,6 +323,4 @@ def _micro(text: Any) -> int:
 
 def local_text(now: datetime, zone: str) -> str:
     """An instant as the shop prints it."""
-    from sandbox.servers.money import printed_one
-
     return printed_one(now, zone, "%Y-%m-%d %H:%M:%S")

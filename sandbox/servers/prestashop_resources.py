@@ -13,7 +13,7 @@ from sandbox.servers.table import Row
 
 LANGUAGE_IDS = ("1", "2")
 NO_DATE = "0000-00-00 00:00:00"
-SECRET = "5f4dcc3b5aa765d61d8327deb882cf99"
+KEY_OF_NOBODY = "5f4dcc3b5aa765d61d8327deb882cf99"
 READ = frozenset({"GET", "HEAD"})
 ALL = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 NO_CREATE = frozenset({"GET", "HEAD", "PUT", "PATCH"})
@@ -175,7 +175,7 @@ ORDER: Row = {
     **_zeros("date_add", "date_upd", value=NO_DATE),
     **_zeros("shipping_number", "note", value=""),
     **_zeros("id_shop_group", "id_shop", value="1"),
-    "secure_key": SECRET,
+    "secure_key": KEY_OF_NOBODY,
     "payment": "",
     **_zeros("recyclable", "gift"),
     "gift_message": "",
@@ -276,9 +276,9 @@ CUSTOMER: Row = {
     "newsletter_date_add": NO_DATE,
     "ip_registration_newsletter": "",
     "last_passwd_gen": NO_DATE,
-    "secure_key": SECRET,
+    "secure_key": KEY_OF_NOBODY,
     "deleted": "0",
-    "passwd": "$2y$10$" + SECRET + SECRET[:21],
+    "passwd": "$2y$10$" + KEY_OF_NOBODY + KEY_OF_NOBODY[:21],
     **_zeros("lastname", "firstname", "email", value=""),
     "id_gender": "0",
     "birthday": "0000-00-00",
@@ -526,15 +526,13 @@ _RESOURCES = (
         required=("id_order", "id_warehouse", "id_shop", "product_name", "product_quantity", "product_price"),
         associations=(Association("taxes", "tax", "taxes"),),
         links=_IDS,
-        formats={
-            name: "unsigned"
-            for name in (
-                "product_quantity",
-                "product_quantity_refunded",
-                "product_quantity_return",
-                "product_quantity_reinjected",
-            )
-        },
+        formats=_zeros(
+            "product_quantity",
+            "product_quantity_refunded",
+            "product_quantity_return",
+            "product_quantity_reinjected",
+            value="unsigned",
+        ),
     ),
     Resource(
         "order_histories",

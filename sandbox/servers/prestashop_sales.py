@@ -112,7 +112,7 @@ class Sales:
             "order_slip": Table.of_rows(self._slips),
         }
 
-    # customers and addresses ------------------------------------------------------------------------------------------------------
+    # customers and addresses -----------------------------------------------------------------------------------------
 
     def _set_people(self, data: ShopData) -> None:
         """Customers, one guest per order without one (a PrestaShop order always has a customer), and their addresses."""
@@ -187,7 +187,7 @@ class Sales:
             "date_upd": contact["ordered_at"] or NO_DATE,
         }
 
-    # orders -----------------------------------------------------------------------------------------------------------------------
+    # orders ----------------------------------------------------------------------------------------------------------
 
     def order(self, order_id: int) -> Row:
         """One row of /orders."""
@@ -332,7 +332,7 @@ class Sales:
             "date_add": order["ordered_at"] or NO_DATE,
         }
 
-    # states and slips -------------------------------------------------------------------------------------------------------------
+    # states and slips ------------------------------------------------------------------------------------------------
 
     def _set_histories(self) -> None:
         """Each state an order went through, oldest first: (id, order, state, when)."""

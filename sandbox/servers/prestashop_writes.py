@@ -1,7 +1,7 @@
 """Writing through the PrestaShop Webservice: XML in, rows changed, with what the shop does behind.
 
-Belongs here: POST, PUT, PATCH and DELETE. Rows under <prestashop> are written one after the other; at the first bad one it stops,
-those before are kept, and the answer shows the last alone.
+Belongs here: POST, PUT, PATCH and DELETE. Rows under <prestashop> are written one after the other; at the first bad one
+it stops, those before are kept, and the answer shows the last alone.
 """
 
 from __future__ import annotations
@@ -130,16 +130,16 @@ class Writer:
             return {"id_order_state": int(row["id_order_state"])}
         if resource.path == "specific_prices":
             self._refuse_same_specific_price(row)
-        if resource.path == "orders" and row["current_state"] != before["current_state"]:
-            if int(row["current_state"]) not in self._tables["order_states"]:
-                raise WebserviceError(500)
+        is_moved = resource.path == "orders" and row["current_state"] != before["current_state"]
+        if is_moved and int(row["current_state"]) not in self._tables["order_states"]:
+            raise WebserviceError(500)
         return {}
 
     def _refuse_same_specific_price(self, row: Row) -> None:
         names = [
             name
             for name in row
-            if name.startswith("id_") and name != "id_specific_price_rule" or name in ("from_quantity", "from", "to")
+            if (name.startswith("id_") and name != "id_specific_price_rule") or name in ("from_quantity", "from", "to")
         ]
         table = self._tables["specific_prices"]
         for other_id in table.where("id_product", row["id_product"]):
@@ -271,8 +271,10 @@ def _check(resource: Resource, name: str, text: str) -> None:
             400,
             (
                 85,
-                f'Validation error: "The range of property {resource.class_name}->{name} is currently 0. '
-                'It must be between -2147483648 and 2147483647."',
+                (
+                    f'Validation error: "The range of property {resource.class_name}->{name} is currently 0. '
+                    'It must be between -2147483648 and 2147483647."'
+                ),
             ),
         )
     patterns = {
