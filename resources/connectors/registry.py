@@ -1,4 +1,4 @@
-"""Finds the connector of a kind of system. A new kind is a new module beside this one, with ``KIND`` and ``build``; nothing else changes."""
+"""Finds the connector of a kind of system. A new kind is a new module beside this one, with ``KIND`` and ``build``: no list to keep."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def scrub(body: bytes) -> bytes:
 
 
 def judge(status: int, body: bytes) -> Verdict | None:
-    """WooCommerce answers some refusals with 500 (``woocommerce_rest_...``): those are permanent. A 401 says which part of the key is wrong."""
+    """WooCommerce answers some refusals with 500 (``woocommerce_rest_...``): those are permanent. A 401 says what is wrong."""
     try:
         error = msgspec.json.decode(body, type=ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -68,7 +68,7 @@ class Collection:
 
 
 class WooClient:
-    """Reads one shop. ``url`` is its home address; over plain http requests are signed with OAuth 1.0a, since Basic is not looked at there."""
+    """Reads one shop at its home address ``url``. Over plain http, where Basic is not looked at, requests are signed with OAuth 1.0a."""
 
     def __init__(
         self,

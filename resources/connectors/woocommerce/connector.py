@@ -117,7 +117,7 @@ class WooCommerceConnector:
             action=f"use one of {', '.join(stream.name for stream in STREAMS)}",
         )
 
-    def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:
+    def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:  # noqa: ARG002
         """Map raw rows again, with the present mapping; they keep the positions they had."""
         body = b"[" + b",".join(row.raw.encode() for row in rows) + b"]"
         labels = tuple(row.position for row in rows)

@@ -11,8 +11,8 @@ import polars as pl
 
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
-    Field,
     BadRow,
+    Field,
     Page,
     RawText,
     RowDecoder,

@@ -1,0 +1,73 @@
+"""`etalon check` of a PrestaShop: the Webservice's own index lists what the key may do; then one row of each resource, and the zone."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from resources.connectors.prestashop.client import PrestaShopClient
+from resources.connectors.prestashop.facts import read_shop
+from resources.connectors.prestashop.rows import IdOnly
+from resources.connectors.prestashop.streams import RESOURCES_READ, STREAMS, WRITE_METHODS
+from resources.connectors.sdk.decode import RowDecoder
+from resources.connectors.sdk.stream import AccessCheck
+from resources.errors import EtalonError
+
+_ANY: RowDecoder[IdOnly] = RowDecoder(IdOnly, wrapped=True, strict=False)
+_METHODS = ("get", "put", "post", "patch", "delete", "head")
+
+
+def allowed_methods(index: bytes) -> dict[str, frozenset[str]]:
+    """Resource -> methods, out of the XML index. Entities and network are off: the document comes from outside."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    api = etree.fromstring(index, parser).find("api")
+    if api is None:
+        return {}
+    return {
+        str(resource.tag): frozenset(method for method in _METHODS if resource.get(method) == "true")
+        for resource in api
+    }
+
+
+def check(client: PrestaShopClient, time_zone: str) -> tuple[AccessCheck, ...]:
+    """Connect, list the key's rights, read one row of each stream, compare the zones. Only a failed connection stops the rest."""
+    try:
+        allowed = allowed_methods(client.index())
+    except (EtalonError, etree.XMLSyntaxError) as error:
+        return (AccessCheck("connection", False, str(error)),)
+    checks = [AccessCheck("connection", True, f"the key sees {len(allowed)} resources")]
+    missing = [name for name in RESOURCES_READ if "get" not in allowed.get(name, frozenset())]
+    checks.append(
+        AccessCheck(
+            "read",
+            not missing,
+            f"missing: GET on {', '.join(missing)}: tick them in Advanced parameters > Webservice"
+            if missing
+            else f"GET on all {len(RESOURCES_READ)} resources that are read",
+        )
+    )
+    for stream in STREAMS:
+        resource = stream.path.rpartition("/")[2] if stream.name == "prices" else stream.name
+        try:
+            rows = client.rows(resource, {"limit": "1"}, _ANY.decode, stream=stream.name).value.rows
+        except EtalonError as error:
+            checks.append(AccessCheck(f"read {stream.name}", False, str(error)))
+        else:
+            checks.append(AccessCheck(f"read {stream.name}", True, "has rows" if rows else "is empty"))
+    writable = [name for name, methods in WRITE_METHODS.items() if allowed.get(name, frozenset()).issuperset(methods)]
+    checks.append(
+        AccessCheck(
+            "write", bool(writable), f"may write {', '.join(writable)}" if writable else "a key that only reads"
+        )
+    )
+    checks.append(_zone(client, time_zone))
+    return tuple(checks)
+
+
+def _zone(client: PrestaShopClient, time_zone: str) -> AccessCheck:
+    try:
+        shop_zone = read_shop(client, "check").settings.get("PS_TIMEZONE", "")
+    except EtalonError as error:
+        return AccessCheck("time zone", False, str(error))
+    detail = f"the shop says {shop_zone or 'nothing'}, retailer.yaml says {time_zone}"
+    is_same = shop_zone == time_zone
+    return AccessCheck("time zone", is_same, detail if is_same else f"{detail}: its dates would be read hours off")

@@ -1,0 +1,333 @@
+"""The PrestaShop connector: puts client, streams and mappings together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from resources.connectors.prestashop import access, catalogue, customers, orders, prices, refunds, stock
+from resources.connectors.prestashop.client import FAR_FUTURE, PrestaShopClient
+from resources.connectors.prestashop.facts import (
+    Shop,
+    read_countries,
+    read_currencies,
+    read_names,
+    read_shop,
+    read_states,
+    read_tax_rates,
+)
+from resources.connectors.prestashop.rows import CUSTOMER_FIELDS, Product
+from resources.connectors.prestashop.streams import (
+    COMBINATIONS,
+    CUSTOMERS,
+    ORDERS,
+    PRICES,
+    PRODUCTS,
+    SLIPS,
+    STOCK,
+    STREAMS,
+    WRITES,
+)
+from resources.connectors.sdk.batches import batches
+from resources.connectors.sdk.decode import Page, RowDecoder, local_filter_text
+from resources.connectors.sdk.http import SessionFactory
+from resources.connectors.sdk.secrets import revealed
+from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
+from resources.errors import PermanentError, Where
+from resources.privacy import Tokeniser
+
+KIND = "prestashop"
+T = TypeVar("T")
+Mapper = Callable[[list[Page[Any]]], Batch]
+Beside = Callable[[Page[Any]], Page[Any]]
+
+
+def build(
+    system: Any,
+    *,
+    retailer: Any,
+    tokeniser: Tokeniser,
+    clock: Callable[[], datetime],
+    session_factory: SessionFactory | None = None,
+    **http: Any,
+) -> PrestaShopConnector:
+    """The connector of one PrestaShop declared in retailer.yaml. ``http``: arguments of the HTTP client, for tests."""
+    client = PrestaShopClient(
+        str(system.url),
+        revealed(system.key),
+        system_code=system.code,
+        clock=clock,
+        session_factory=session_factory,
+        workers=system.workers,
+        page_size=system.page_size,
+        **{
+            "requests_per_second": system.requests_per_second,
+            "timeout_s": system.timeout_s,
+            "verify_tls": system.verify_tls,
+            **http,
+        },
+    )
+    imported = system.imported_orders
+    return PrestaShopConnector(
+        client,
+        system_code=system.code,
+        channel_code=system.channel,
+        territory=retailer.channel(system.channel).tax_territory,
+        time_zone=system.time_zone,
+        language_id=system.language_id,
+        order_tags=system.order_tags,
+        imported=orders.Import(imported.module, imported.channel, imported.number_tag) if imported else None,
+        tokeniser=tokeniser,
+    )
+
+
+class PrestaShopConnector:
+    """Reads one PrestaShop. Writes nothing."""
+
+    def __init__(
+        self,
+        client: PrestaShopClient,
+        *,
+        system_code: str,
+        channel_code: str,
+        territory: str,
+        time_zone: str,
+        language_id: int,
+        order_tags: bool,
+        imported: orders.Import | None,
+        tokeniser: Tokeniser,
+    ) -> None:
+        self.system_code = system_code
+        self._client = client
+        self._channel_code = channel_code
+        self._territory = territory
+        self._zone = time_zone
+        self._language_id = language_id
+        self._order_tags = order_tags
+        self._imported = imported
+        self._tokeniser = tokeniser
+        self._mappers: Mapping[str, Callable[[Shop], tuple[Mapper, Beside, RowDecoder[Any]]]] = {
+            PRODUCTS.name: self._product_mapper,
+            COMBINATIONS.name: self._combination_mapper,
+            STOCK.name: self._stock_mapper,
+            ORDERS.name: self._order_mapper,
+            SLIPS.name: self._slip_mapper,
+            CUSTOMERS.name: self._customer_mapper,
+        }
+
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream it can read."""
+        return STREAMS
+
+    def writes(self) -> tuple[WriteCapability, ...]:
+        """Everything it could write."""
+        return WRITES
+
+    def read(self, stream: Stream, *, since_at: datetime | None, now: datetime) -> Reading:
+        """Read a stream. The shop's clock is asked first, then the ids that there are: their number is what is announced.
+
+        Streams that are blind to changes are read whole whatever ``since_at`` says.
+        """
+        shop = read_shop(self._client, stream.name)
+        watermark_at = min(shop.server_at, now) if shop.server_at else now
+        if stream.name == PRICES.name:
+            return self._prices(shop, watermark_at)
+        if stream.name not in self._mappers:
+            raise PermanentError(
+                f"PrestaShop has no stream {stream.name}",
+                where=Where(system_code=self.system_code, stream=stream.name),
+                action=f"use one of {', '.join(stream.name for stream in STREAMS)}",
+            )
+        is_full = since_at is None or stream.change_tracking == "full_snapshot"
+        ids = self._client.ids(stream.name, {} if is_full else self._changed_since(since_at), stream=stream.name)
+        to_batch, beside, decoder = self._mappers[stream.name](shop)
+        display = CUSTOMER_FIELDS if stream.name == CUSTOMERS.name else "full"
+        pages = self._client.pages(
+            stream.name, ids, decoder, _row_id, stream=stream.name, display=display, beside=beside
+        )
+        return Reading(watermark_at, len(ids), is_full, batches(pages, to_batch))
+
+    def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:
+        """Map raw rows again, with the present mapping; they keep the positions they had. What stands beside them is read anew."""
+        shop = read_shop(self._client, stream.name)
+        body = b'{"rows":[' + b",".join(row.raw.encode() for row in rows) + b"]}"
+        labels = tuple(row.position for row in rows)
+        if stream.name == PRICES.name:
+            terms = self._price_terms(shop, shop.server_at or now)
+            is_combination = [row.position.startswith("combinations ") for row in rows]
+            if any(is_combination) and not all(is_combination):
+                raise PermanentError(
+                    "prices of products and of combinations are replayed apart",
+                    where=Where(system_code=self.system_code, stream=stream.name),
+                )
+            if all(is_combination):
+                return prices.combinations_to_batch([self._page(catalogue.COMBINATION_DECODER, body, labels)], terms)
+            return prices.products_to_batch([self._page(catalogue.PRODUCT_DECODER, body, labels)], terms)
+        to_batch, beside, decoder = self._mappers[stream.name](shop)
+        return to_batch([beside(self._page(decoder, body, labels))])
+
+    def check_access(self) -> tuple[AccessCheck, ...]:
+        """Connect and tell what the key may read and write, and the zone. Writes nothing."""
+        return access.check(self._client, self._zone)
+
+    # ------------------------------------------------------------ readings
+
+    @staticmethod
+    def _page(decoder: RowDecoder[T], body: bytes, labels: tuple[str, ...]) -> Page[T]:
+        return Page("replay", body, decoder.decode(body), labels=labels)
+
+    def _changed_since(self, since_at: datetime | None) -> dict[str, str]:
+        if since_at is None:
+            return {}
+        start = local_filter_text(since_at, ZoneInfo(self._zone))
+        return {"filter[date_upd]": f"[{start},{FAR_FUTURE}]", "date": "1"}
+
+    def _prices(self, shop: Shop, watermark_at: datetime) -> Reading:
+        product_ids = self._client.ids("products", stream=PRICES.name)
+        combination_ids = self._client.ids("combinations", stream=PRICES.name)
+        parents: dict[int, Product] = {}
+        terms = self._price_terms(shop, watermark_at, parents)
+
+        def all_batches() -> Iterator[Batch]:
+            products = self._client.pages(
+                "products",
+                product_ids,
+                catalogue.PRODUCT_DECODER,
+                _row_id,
+                stream=PRICES.name,
+                display=catalogue.PRICE_FIELDS,
+            )
+
+            def seen() -> Iterator[Page[Product]]:
+                for page in products:
+                    parents.update((row.id, row) for row in page.decoded.rows)
+                    yield page
+
+            yield from batches(seen(), lambda pages: prices.products_to_batch(pages, terms))
+            combinations = self._client.pages(
+                "combinations",
+                combination_ids,
+                catalogue.COMBINATION_DECODER,
+                _row_id,
+                stream=PRICES.name,
+                display="[id,id_product,price]",
+            )
+            yield from batches(combinations, lambda pages: prices.combinations_to_batch(pages, terms))
+
+        return Reading(watermark_at, len(product_ids) + len(combination_ids), True, all_batches())
+
+    def _price_terms(self, shop: Shop, at: datetime, parents: Mapping[int, Product] | None = None) -> prices.Terms:
+        name = PRICES.name
+        currencies = read_currencies(self._client, name)
+        countries = read_countries(self._client, name)
+        rates = read_tax_rates(self._client, countries, self._territory, self.system_code, name)
+        country_id = next(number for number, code in countries.items() if code == self._territory)
+        currency_id = int(shop.settings.get("PS_CURRENCY_DEFAULT") or next(iter(currencies)))
+        specific_ids = self._client.ids("specific_prices", stream=name)
+        specific = chain.from_iterable(
+            page.decoded.rows
+            for page in self._client.pages(
+                "specific_prices", specific_ids, prices.SPECIFIC_DECODER, _row_id, stream=name
+            )
+        )
+        return prices.Terms(
+            currency_code=currencies[currency_id],
+            currency_id=currency_id,
+            country_id=country_id,
+            tax_rates_bp=rates,
+            local_now=at.astimezone(ZoneInfo(self._zone)).strftime("%Y-%m-%d %H:%M:%S"),
+            zone=self._zone,
+            channel_code=self._channel_code,
+            parents=self._products(name) if parents is None else parents,
+            specific=prices.public_prices(specific, currency_id=currency_id, country_id=country_id),
+        )
+
+    def _products(self, stream: str) -> dict[int, Product]:
+        """Every product by number, as far as its combinations and stocks need it."""
+        ids = self._client.ids("products", stream=stream)
+        pages = self._client.pages(
+            "products", ids, catalogue.PRODUCT_DECODER, _row_id, stream=stream, display=catalogue.PARENT_FIELDS
+        )
+        return {row.id: row for page in pages for row in page.decoded.rows}
+
+    # ------------------------------------------------------------ mappings
+
+    def _catalogue_terms(self, shop: Shop, stream: str, *, is_combinations: bool) -> catalogue.Terms:
+        countries = read_countries(self._client, stream)
+        return catalogue.Terms(
+            shop=shop,
+            zone=self._zone,
+            language_id=self._language_id,
+            tax_rates_bp=read_tax_rates(self._client, countries, self._territory, self.system_code, stream),
+            categories=read_names(self._client, "categories", self._language_id, stream),
+            option_values=read_names(self._client, "product_option_values", self._language_id, stream)
+            if is_combinations
+            else {},
+            parents=self._products(stream) if is_combinations else {},
+        )
+
+    def _product_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        terms = self._catalogue_terms(shop, PRODUCTS.name, is_combinations=False)
+        return lambda pages: catalogue.products_to_batch(pages, terms), _nothing_beside, catalogue.PRODUCT_DECODER
+
+    def _combination_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        terms = self._catalogue_terms(shop, COMBINATIONS.name, is_combinations=True)
+        return (
+            lambda pages: catalogue.combinations_to_batch(pages, terms),
+            _nothing_beside,
+            catalogue.COMBINATION_DECODER,
+        )
+
+    def _stock_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        products = self._products(STOCK.name)
+        return (
+            lambda pages: stock.to_batch(pages, shop=shop, channel_code=self._channel_code, products=products),
+            _nothing_beside,
+            stock.DECODER,
+        )
+
+    def _order_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        terms = orders.Terms(
+            channel_code=self._channel_code,
+            zone=self._zone,
+            currencies=read_currencies(self._client, ORDERS.name),
+            countries=read_countries(self._client, ORDERS.name),
+            states=read_states(self._client, shop, ORDERS.name),
+            order_tags=self._order_tags,
+            imported=self._imported,
+        )
+        return (
+            lambda pages: orders.to_batch(pages, terms),
+            lambda page: orders.with_related(self._client, page, terms),
+            orders.DECODER,
+        )
+
+    def _slip_mapper(self, _shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        currencies = read_currencies(self._client, SLIPS.name)
+        return (
+            lambda pages: refunds.to_batch(
+                pages, channel_code=self._channel_code, zone=self._zone, currencies=currencies
+            ),
+            lambda page: refunds.with_orders(self._client, page),
+            refunds.DECODER,
+        )
+
+    def _customer_mapper(self, _shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        countries = read_countries(self._client, CUSTOMERS.name)
+        return (
+            lambda pages: customers.to_batch(pages, zone=self._zone, countries=countries, tokeniser=self._tokeniser),
+            lambda page: customers.with_addresses(self._client, page),
+            customers.DECODER,
+        )
+
+
+def _row_id(row: Any) -> int:
+    identity: int = row.id
+    return identity
+
+
+def _nothing_beside(page: Page[Any]) -> Page[Any]:
+    return page
