@@ -35,8 +35,8 @@ def duckdb_type(kind: pl.DataType | type[pl.DataType]) -> str:
 
 
 def _table(text: str) -> dict[str, str]:
-    pairs = [part.split() for part in text.replace("\n", " ").split(",")]
-    return {name: kind for name, kind in pairs}
+    words = text.replace(",", " ").split()
+    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 META: dict[str, dict[str, str]] = {

@@ -36,7 +36,7 @@ def column_lineage(query: exp.Query, known: Mapping[str, Sequence[str]]) -> dict
     return {column.alias_or_name: _sorted(walker.of_output(root, n)) for n, column in enumerate(names_selected)}
 
 
-def _selects(expression: exp.Expr) -> list[exp.Expr]:
+def _selects(expression: object) -> list[exp.Expr]:
     return expression.selects if isinstance(expression, exp.Query) else []
 
 

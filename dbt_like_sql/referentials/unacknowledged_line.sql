@@ -15,14 +15,6 @@ acknowledgements as (
     select * from referentials.order_acknowledgement where is_accepted
 ),
 
-shipments as (
-    select * from referentials.shipment where cancelled_at is null
-),
-
-shipment_lines as (
-    select * from referentials.shipment_line
-),
-
 kits as (
     select * from referentials.kit_component
 ),
@@ -35,6 +27,7 @@ run_clock as (
     select * from meta.run_clock
 ),
 
+-- Units will leave the place that hands them over, else the one the channel ships from.
 open_lines as (
     select
         orders.order_id,
@@ -43,9 +36,7 @@ open_lines as (
         order_lines.quantity - order_lines.cancelled_qty as quantity,
         orders.ordered_at,
         orders.status,
-        orders.fulfilment_method,
-        orders.location_code,
-        channels.ships_from_code,
+        coalesce(orders.location_code, channels.ships_from_code) as location_code,
         channels.kind <> 'stores' and coalesce(channels.is_order_acknowledged, false) as is_order_acknowledged,
         acknowledgements.acknowledged_at
     from order_lines
@@ -56,73 +47,27 @@ open_lines as (
         and orders.order_number = acknowledgements.order_number
     where
         orders.status not in ('cancelled', 'failed')
+        and orders.cancelled_at is null
         and orders.fulfilled_by = 'retailer'
         and order_lines.product_id is not null
-        and order_lines.quantity - order_lines.cancelled_qty > 0
-),
-
--- Shipped units leave the book of the location that ships them; the rest will leave the one the channel ships from.
-shipped as (
-    select
-        shipment_lines.line_id,
-        shipments.location_code,
-        cast(sum(shipment_lines.quantity) as bigint) as quantity
-    from shipment_lines
-    inner join shipments on shipment_lines.shipment_id = shipments.shipment_id
-    where shipment_lines.line_id is not null
-    group by shipment_lines.line_id, shipments.location_code
-),
-
-shipped_lines as (
-    select
-        line_id,
-        cast(sum(quantity) as bigint) as quantity
-    from shipped
-    group by line_id
-),
-
-placed as (
-    select
-        open_lines.*,
-        open_lines.location_code as leaves_from_code,
-        open_lines.quantity as leaving_qty
-    from open_lines
-    where open_lines.fulfilment_method <> 'ship' and open_lines.location_code is not null
-    union all
-    select
-        open_lines.*,
-        shipped.location_code as leaves_from_code,
-        shipped.quantity as leaving_qty
-    from open_lines
-    inner join shipped on open_lines.line_id = shipped.line_id
-    where open_lines.fulfilment_method = 'ship' or open_lines.location_code is null
-    union all
-    select
-        open_lines.*,
-        open_lines.ships_from_code as leaves_from_code,
-        open_lines.quantity - coalesce(shipped_lines.quantity, 0) as leaving_qty
-    from open_lines
-    left join shipped_lines on open_lines.line_id = shipped_lines.line_id
-    where
-        (open_lines.fulfilment_method = 'ship' or open_lines.location_code is null)
-        and open_lines.quantity > coalesce(shipped_lines.quantity, 0)
+        and order_lines.quantity > order_lines.cancelled_qty
 ),
 
 -- The book holds components, not kits.
 exploded as (
     select
-        placed.order_id,
-        placed.line_id,
-        placed.leaves_from_code as location_code,
-        coalesce(kits.component_product_id, placed.product_id) as product_id,
-        placed.leaving_qty * coalesce(kits.component_qty, 1) as quantity,
-        placed.ordered_at,
-        placed.status,
-        placed.is_order_acknowledged,
-        placed.acknowledged_at
-    from placed
-    left join kits on placed.product_id = kits.kit_product_id
-    where placed.leaves_from_code is not null
+        open_lines.order_id,
+        open_lines.line_id,
+        open_lines.location_code,
+        coalesce(kits.component_product_id, open_lines.product_id) as product_id,
+        open_lines.quantity * coalesce(kits.component_qty, 1) as quantity,
+        open_lines.ordered_at,
+        open_lines.status,
+        open_lines.is_order_acknowledged,
+        open_lines.acknowledged_at
+    from open_lines
+    left join kits on open_lines.product_id = kits.kit_product_id
+    where open_lines.location_code is not null
 ),
 
 -- Each booking is judged at the instant the master computed that item's row; where it has none, at the run's clock.
