@@ -89,7 +89,10 @@ def build_catalogue(*, seed: int, variants: int, now: datetime) -> Catalogue:
             "in_be_draw": rng.random(total),
         }
     )
-    return Catalogue(_described(items), _kits(rng, items, sizes))
+    parts = _kits(rng, items, sizes)
+    is_part = pl.col("item").is_in(parts["component"].unique().implode())
+    described = _described(items).with_columns(pl.col("in_fr") | is_part, pl.col("in_be") | is_part)
+    return Catalogue(described, parts)
 
 
 def _described(items: pl.DataFrame) -> pl.DataFrame:
