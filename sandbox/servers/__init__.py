@@ -2,6 +2,7 @@
 
 from sandbox.servers.faults import Fault, FaultPlan
 from sandbox.servers.prestashop import PrestaShopServer
+from sandbox.servers.replay import ReplayServer
 from sandbox.servers.woocommerce import WooCommerceServer
 
-__all__ = ["Fault", "FaultPlan", "PrestaShopServer", "WooCommerceServer"]
+__all__ = ["Fault", "FaultPlan", "PrestaShopServer", "ReplayServer", "WooCommerceServer"]

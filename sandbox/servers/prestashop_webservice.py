@@ -75,7 +75,7 @@ class Webservice:
         as_json = self._wants_json(request)
         content_type = fmt.JSON_TYPE if as_json else fmt.XML_TYPE
         try:
-            refusal = self._refusal(request, as_json, content_type)
+            refusal = self.refusal(request)
             if refusal is not None:
                 return refusal
             with self._lock:
@@ -111,8 +111,9 @@ class Webservice:
                 return ""
         return request.parameter("ws_key") or None
 
-    def _refusal(self, request: Request, as_json: bool, content_type: str) -> Response | None:
+    def refusal(self, request: Request) -> Response | None:
         """401 when the key is missing or wrong, else nothing."""
+        as_json = self._wants_json(request)
         key = self._key(request)
         if key is None:
             return Response(
@@ -126,7 +127,11 @@ class Webservice:
         )
         if len(key) != KEY_LENGTH:
             errors = ((18, "Invalid authentication key format"),)
-        headers = [("WWW-Authenticate", REALM), ("PSWS-Version", "0"), ("Content-Type", content_type)]
+        headers = [
+            ("WWW-Authenticate", REALM),
+            ("PSWS-Version", "0"),
+            ("Content-Type", fmt.JSON_TYPE if as_json else fmt.XML_TYPE),
+        ]
         return Response(401, headers, fmt.errors_body(errors, as_json=as_json))
 
     def _dispatch(self, request: Request, as_json: bool, content_type: str) -> tuple[int, bytes, str]:

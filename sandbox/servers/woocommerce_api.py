@@ -68,7 +68,7 @@ class Api:
         """Answer one request; never raises for what a client sends."""
         allow: list[str] = []
         try:
-            access = self._authenticated(request)
+            access = self.access_of(request)
             with self._lock:
                 return self._dispatch(request, access, allow)
         except ApiError as error:
@@ -89,7 +89,7 @@ class Api:
 
     # who asks --------------------------------------------------------------------------------------------------------
 
-    def _authenticated(self, request: Request) -> Access | None:
+    def access_of(self, request: Request) -> Access | None:
         """What the caller may do; None = nobody known. `ApiError` 401 for a wrong secret or signature."""
         is_tls = self._is_behind_tls_header and request.headers.get("x-forwarded-proto", "").lower() == "https"
         pair = self._basic(request) if is_tls else None
