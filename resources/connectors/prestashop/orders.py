@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 import polars as pl
 
@@ -21,6 +20,7 @@ from resources.connectors.sdk.decode import (
     RawText,
     RowDecoder,
     clean_text,
+    columns_of,
     convert,
     frame_of,
     item_id,
@@ -68,8 +68,6 @@ _DETAIL = {
     "total_price_tax_incl": pl.String,
     "total_price_tax_excl": pl.String,
 }
-_get_order = attrgetter(*_ORDER)
-_get_detail = attrgetter(*_DETAIL)
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,6 @@ def to_batch(pages: Sequence[Page[Order]], terms: Terms) -> Batch:
 def _order_table(
     rows: Sequence[Order], pages: Sequence[Page[Order]], tags: Mapping[int, Tags], terms: Terms
 ) -> pl.DataFrame:
-    columns = list(zip(*map(_get_order, rows), strict=True)) if rows else [()] * len(_ORDER)
     paid: dict[int, str] = {}
     last_of_state: dict[tuple[int, int], str] = defaultdict(str)
     for page in pages:
@@ -190,7 +187,7 @@ def _order_table(
     def text(name: str, values: Sequence[str | None]) -> pl.Series:
         return pl.Series(name, values, dtype=pl.String)
 
-    return frame_of(_ORDER, columns).with_columns(
+    return frame_of(_ORDER, columns_of(rows, _ORDER)).with_columns(
         text("source_position", [text for page in pages for text in source_positions(page)]),
         text("currency_code", [terms.currencies.get(row.id_currency) for row in rows]),
         text("currency_text", [str(row.id_currency) for row in rows]),
@@ -255,8 +252,7 @@ def _lines(
     detail_pages: list[Page[Detail]] = [page.extra["details"] for page in pages]
     raw_text = RawText(detail_pages, DETAIL_DECODER)
     rows = [row for page in detail_pages for row in page.decoded.rows]
-    columns = list(zip(*map(_get_detail, rows), strict=True)) if rows else [()] * len(_DETAIL)
-    table = frame_of(_DETAIL, columns)
+    table = frame_of(_DETAIL, columns_of(rows, _DETAIL))
     shortages = [tags[row.id_order].shortages.get(row.id) if row.id_order in tags else None for row in rows]
     table = table.with_columns(
         pl.Series(

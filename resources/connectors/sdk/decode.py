@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -283,7 +284,6 @@ def local_instant(name: str, zone: str, source: str | None = None) -> Field:
         return expr.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
 
     instant = pl.coalesce(placed(naive), placed(naive.dt.offset_by("1h")))
-    # a zero date is no mistake: it says "never", so it must not be taken for a text that cannot be read
     return Field(name, instant, column, "date", "a local time like 2026-05-01 12:00:00")
 
 
@@ -332,45 +332,50 @@ def convert(
     Reject per bad row and field.
     """
     checked = [field for field in fields if field.source is not None]
-    flags = [
-        (
-            (pl.col(field.source or "") != "")
-            & ~pl.col(field.source or "").str.starts_with("0000-00-00")
-            & field.expr.is_null()
-        )
-        .fill_null(False)
-        .alias(f"?{field.name}")
-        for field in checked
+    wide = frame.with_columns(*[field.expr.alias(f"={field.name}") for field in fields])
+
+    def flag(field: Field) -> pl.Expr:
+        # a zero date is no mistake: it says "never", so it must not be taken for a text that cannot be read
+        text = pl.col(field.source or "")
+        is_given = (text != "") & ~text.str.starts_with("0000-00-00")
+        return (is_given & pl.col(f"={field.name}").is_null()).fill_null(False)
+
+    rejects: list[Reject] = []
+    # only a column with more nulls than its source can hold a value that was not understood
+    suspects = [
+        field for field in checked if wide[f"={field.name}"].null_count() > wide[field.source or ""].null_count()
     ]
-    names = [f"?{field.name}" for field in checked]
-    kept = [pl.col(field.source or "").alias(f"<{field.name}") for field in checked]
-    converted = frame.with_columns(*[field.expr.alias(field.name) for field in fields], *flags, *kept)
-    texts = [f"<{field.name}" for field in checked]
-    if not names or not converted.select(pl.any_horizontal(pl.col(names).any())).item():
-        return converted.drop(names + texts), []
-    is_bad = pl.any_horizontal(names)
-    rejects = [
-        Reject(
-            position=row["source_position"],
-            raw=raw_text(row["source_position"]),
-            rule=field.rule,
-            reason=f"{row[f'<{field.name}']!r} is not {field.expected}",
-            entity=entity,
-            field=field.name,
-            is_root=is_root,
-        )
-        for row in converted.filter(is_bad).iter_rows(named=True)
-        for field in [next(field for field in checked if row[f"?{field.name}"])]
-    ]
-    return converted.filter(~is_bad).drop(names + texts), rejects
+    if suspects:
+        flags = wide.select("source_position", *[flag(field).alias(field.name) for field in suspects])
+        is_bad = flags.select(pl.any_horizontal([field.name for field in suspects])).to_series()
+        if is_bad.any():
+            for row, why in zip(
+                wide.filter(is_bad).iter_rows(named=True), flags.filter(is_bad).iter_rows(named=True), strict=True
+            ):
+                field = next(field for field in suspects if why[field.name])
+                rejects.append(
+                    Reject(
+                        position=row["source_position"],
+                        raw=raw_text(row["source_position"]),
+                        rule=field.rule,
+                        reason=f"{row[field.source or '']!r} is not {field.expected}",
+                        entity=entity,
+                        field=field.name,
+                        is_root=is_root,
+                    )
+                )
+            wide = wide.filter(~is_bad)
+    replaced = {field.name for field in fields}
+    good = wide.select(
+        *[pl.col(name) for name in frame.columns if name not in replaced],
+        *[pl.col(f"={field.name}").alias(field.name) for field in fields],
+    )
+    return good, rejects
 
 
-def typed_frame(
-    schema: Mapping[str, Any], rows: Sequence[Any], getter: Callable[[Any], tuple[Any, ...]]
-) -> pl.DataFrame:
-    """A frame from decoded rows: ``getter`` gives the values of one row in the order of ``schema``. Shapes: one row each."""
-    columns: Sequence[Sequence[Any]] = list(zip(*map(getter, rows), strict=True)) if rows else [()] * len(schema)
-    return frame_of(schema, columns)
+def columns_of(rows: Sequence[Any], paths: Iterable[str]) -> list[list[Any]]:
+    """Attribute columns of decoded rows: one list per dotted path. No tuple per row, so nothing for the garbage collector."""
+    return [list(map(attrgetter(path), rows)) for path in paths]
 
 
 def frame_of(schema: Mapping[str, Any], columns: Sequence[Sequence[Any]]) -> pl.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 import polars as pl
 
@@ -14,6 +13,7 @@ from resources.connectors.sdk.decode import (
     RawText,
     RowDecoder,
     clean_text,
+    columns_of,
     convert,
     frame_of,
     money,
@@ -52,7 +52,6 @@ _COLUMNS = {
     "date_on_sale_to_gmt": pl.String,
     "global_unique_id": pl.String,
 }
-_get = attrgetter(*_COLUMNS)
 _PARENT = {
     "id": pl.Int64,
     "name": pl.String,
@@ -132,8 +131,7 @@ def to_batch(
 
 def _table(pages: Sequence[Page[Product]]) -> pl.DataFrame:
     rows = [row for page in pages for row in page.decoded.rows]
-    columns = list(zip(*map(_get, rows), strict=True)) if rows else [()] * len(_COLUMNS)
-    frame = frame_of(_COLUMNS, columns).with_columns(
+    frame = frame_of(_COLUMNS, columns_of(rows, _COLUMNS)).with_columns(
         pl.Series("source_position", [text for page in pages for text in source_positions(page)], dtype=pl.String),
         pl.Series("is_managed", [row.manage_stock is not False for row in rows], dtype=pl.Boolean),
         pl.Series("category", [row.categories[0].name if row.categories else None for row in rows], dtype=pl.String),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 import polars as pl
 
@@ -12,6 +11,7 @@ from resources.connectors.sdk.decode import (
     Page,
     RawText,
     RowDecoder,
+    columns_of,
     convert,
     frame_of,
     shape_rejects,
@@ -36,15 +36,13 @@ _COLUMNS = {
     "billing.country": pl.String,
     "shipping.country": pl.String,
 }
-_get = attrgetter(*_COLUMNS)
 
 
 def to_batch(pages: Sequence[Page[Customer]], *, tokeniser: Tokeniser) -> Batch:
     """Map pages of accounts. Grain: one row per account."""
     raw_text = RawText(pages, DECODER)
     rows = [row for page in pages for row in page.decoded.rows]
-    columns = list(zip(*map(_get, rows), strict=True)) if rows else [()] * len(_COLUMNS)
-    table = frame_of(_COLUMNS, columns).with_columns(
+    table = frame_of(_COLUMNS, columns_of(rows, _COLUMNS)).with_columns(
         pl.Series("source_position", [text for page in pages for text in source_positions(page)], dtype=pl.String)
     )
     good, rejects = convert(

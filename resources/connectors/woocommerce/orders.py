@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from resources.connectors.sdk.decode import (
     RawText,
     RowDecoder,
     clean_text,
+    columns_of,
     convert,
     frame_of,
     item_id,
@@ -29,7 +29,7 @@ from resources.connectors.sdk.decode import (
 )
 from resources.connectors.sdk.personal import PersonalValues
 from resources.connectors.sdk.stream import Batch, Reject
-from resources.connectors.woocommerce.rows import Line, Order, meta_text
+from resources.connectors.woocommerce.rows import Line, Order, meta_columns
 from resources.privacy import Tokeniser
 
 STATUSES = {
@@ -88,8 +88,6 @@ _LINE = {
     "total_tax": pl.String,
     "sku": pl.String,
 }
-_get_order = attrgetter(*_ORDER)
-_get_line = attrgetter(*_LINE)
 
 
 class _LooseOrder(msgspec.Struct):
@@ -174,9 +172,8 @@ def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, order_tags: boo
 
 
 def _order_table(rows: list[Order], positions: list[str], order_tags: bool) -> pl.DataFrame:
-    columns = list(zip(*map(_get_order, rows), strict=True)) if rows else [()] * len(_ORDER)
-    tags = [meta_text(row.meta_data, ORDER_TAGS) if order_tags and row.meta_data else {} for row in rows]
-    return frame_of(_ORDER, columns).with_columns(
+    tags = meta_columns((row.meta_data if order_tags else [] for row in rows), ORDER_TAGS)
+    return frame_of(_ORDER, columns_of(rows, _ORDER)).with_columns(
         pl.col("currency").alias("currency_code"),
         pl.Series("source_position", positions, dtype=pl.String),
         pl.Series("fees", [_fees(row) if row.fee_lines else "0" for row in rows], dtype=pl.String),
@@ -185,7 +182,7 @@ def _order_table(rows: list[Order], positions: list[str], order_tags: bool) -> p
             [any(line.method_id in PICKUP_METHODS for line in row.shipping_lines) for row in rows],
             dtype=pl.Boolean,
         ),
-        *[pl.Series(name, [tag.get(name) for tag in tags], dtype=pl.String) for name in sorted(ORDER_TAGS)],
+        *tags,
     )
 
 
@@ -267,9 +264,8 @@ def _lines(
         if kept is None or position in kept
     ]
     rows = [line for order, _ in pairs for line in order.line_items]
-    columns = list(zip(*map(_get_line, rows), strict=True)) if rows else [()] * len(_LINE)
-    tags = [meta_text(line.meta_data, LINE_TAGS) if order_tags and line.meta_data else {} for line in rows]
-    table = frame_of(_LINE, columns).with_columns(
+    tags = meta_columns((line.meta_data if order_tags else [] for line in rows), LINE_TAGS)
+    table = frame_of(_LINE, columns_of(rows, _LINE)).with_columns(
         pl.Series("order_id", [order.id for order, _ in pairs for _ in order.line_items], dtype=pl.Int64),
         pl.Series("currency_code", [order.currency for order, _ in pairs for _ in order.line_items], dtype=pl.String),
         pl.Series(
@@ -277,7 +273,7 @@ def _lines(
             [f"{position} line {i}" for order, position in pairs for i in range(1, len(order.line_items) + 1)],
             dtype=pl.String,
         ),
-        *[pl.Series(name, [tag.get(name) for tag in tags], dtype=pl.String) for name in sorted(LINE_TAGS)],
+        *tags,
     )
     good, rejects = convert(
         table.with_columns(plain_text(table["name"]).alias("name")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 
 import msgspec
 import polars as pl
@@ -14,6 +13,7 @@ from resources.connectors.sdk.decode import (
     Page,
     RawText,
     RowDecoder,
+    columns_of,
     convert,
     frame_of,
     item_id,
@@ -39,8 +39,6 @@ _LINE = {
     "total": pl.String,
     "total_tax": pl.String,
 }
-_get_refund = attrgetter(*_REFUND)
-_get_line = attrgetter(*_LINE)
 
 
 class OrderHead(msgspec.Struct):
@@ -76,8 +74,7 @@ def to_batch(pages: Sequence[Page[Refund]], *, channel_code: str) -> Batch:
     rows = [row for page in pages for row in page.decoded.rows]
     heads: Mapping[int, OrderHead] = {key: head for page in pages for key, head in page.extra.get("orders", {}).items()}
     known = [heads.get(row.parent_id) for row in rows]
-    columns = list(zip(*map(_get_refund, rows), strict=True)) if rows else [()] * len(_REFUND)
-    table = frame_of(_REFUND, columns).with_columns(
+    table = frame_of(_REFUND, columns_of(rows, _REFUND)).with_columns(
         pl.Series("source_position", [text for page in pages for text in source_positions(page)], dtype=pl.String),
         pl.Series("currency_code", [head.currency if head else None for head in known], dtype=pl.String),
         pl.Series("order_number", [(head.number or str(head.id)) if head else None for head in known], dtype=pl.String),
@@ -154,13 +151,12 @@ def _refund_frame(refunds: pl.DataFrame, channel_code: str) -> pl.DataFrame:
 def _line_table(rows: Sequence[Refund], table: pl.DataFrame) -> pl.DataFrame:
     lines: list[RefundLine] = [line for row in rows for line in row.line_items]
     counts = [len(row.line_items) for row in rows]
-    columns = list(zip(*map(_get_line, lines), strict=True)) if lines else [()] * len(_LINE)
 
     def repeated(name: str) -> list[object]:
         return [value for value, count in zip(table[name], counts, strict=True) for _ in range(count)]
 
     return (
-        frame_of(_LINE, columns)
+        frame_of(_LINE, columns_of(lines, _LINE))
         .with_columns(
             pl.Series("refund_id", repeated("id"), dtype=pl.Int64),
             pl.Series("currency_code", repeated("currency_code"), dtype=pl.String),
