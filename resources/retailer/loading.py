@@ -65,7 +65,7 @@ _KPIS: tuple[str, ...] = get_args(KpiCode)
 def load_retailer(path: Path, variables: Mapping[str, str], *, known_feeds: Collection[str] | None = None) -> Retailer:
     """Read and check a retailer's declaration; ``variables`` fill ``${NAME}``.
 
-    ``known_feeds``: names of the feed declarations; None leaves feeds unchecked.
+    ``known_feeds``: names of the feed declarations; by default those in resources/feeds.
     Raises ConfigurationErrors holding every mistake, each with its path, line, what was found and expected.
     """
     try:
@@ -100,7 +100,8 @@ def parse_retailer(
             if mistake.path not in settled:
                 mistakes.append(mistake)
     settled = {mistake.path for mistake in mistakes}
-    crossed = [*reference_mistakes(source, known_feeds), *_kpi_mistakes(source)]
+    feeds = declared_feeds() if known_feeds is None else known_feeds
+    crossed = [*reference_mistakes(source, feeds), *_kpi_mistakes(source)]
     mistakes += [mistake for mistake in crossed if mistake.path not in settled]
     if mistakes or declared is None:
         raise ConfigurationErrors(file, mistakes)

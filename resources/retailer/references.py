@@ -59,16 +59,15 @@ _UNIQUE_IN_LIST: tuple[str, ...] = (
 )
 
 
-def reference_mistakes(source: Source, known_feeds: Collection[str] | None) -> Iterator[Mistake]:
-    """Every wrong reference. ``known_feeds``: feed declarations that exist; None leaves feeds unchecked."""
+def reference_mistakes(source: Source, known_feeds: Collection[str]) -> Iterator[Mistake]:
+    """Every wrong reference. ``known_feeds``: feed declarations that exist."""
     declared = {part: _declared(source.tree, part) for part in ("companies", "calendars", "locations", "channels")}
     declared["systems"] = _declared(source.tree, "systems")
     for pattern, part in _REFERENCES:
         for path, value in _match(source.tree, pattern):
             yield from _unknown(source, path, value, declared[part], f"one of {part}")
-    if known_feeds is not None:
-        for path, value in _match(source.tree, "systems.*.feeds.*"):
-            yield from _unknown(source, path, value, known_feeds, "a feed declared in resources/feeds")
+    for path, value in _match(source.tree, "systems.*.feeds.*"):
+        yield from _unknown(source, path, value, known_feeds, "a feed declared in resources/feeds")
     yield from _repeated(source)
     yield from _masters(source, declared)
     yield from _channels_and_systems(source)
