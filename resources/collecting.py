@@ -175,7 +175,10 @@ class Collector:
                 frame, orphans = self._without_header(entity, header, frame, refused_keys[header], waiting)
                 # Lines that are source rows of their own are refused; those inside their header's row leave with it.
                 refused.extend(orphans if name == root else ())
-            split = split_by_contract(entity, frame, where=self._where)
+            # A later file may tell a key again: that is a newer state of it, not a second row.
+            is_many_files = self.stream.change_tracking == "files" and part is None
+            within = pl.col("source_position").str.split(":").list.first() if is_many_files else None
+            split = split_by_contract(entity, frame, where=self._where, unique_within=within)
             for row in split.refused:
                 raw, context = _raw_at(waiting, row.position)
                 refused.append(

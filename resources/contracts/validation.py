@@ -20,7 +20,7 @@ from resources.contracts.entity import Entity
 from resources.errors import ContractBroken, Where
 
 NOT_NULL, UNIQUE = "not_null", "unique"
-_ROW = "_row"
+_ROW, _WITHIN = "_row", "_within"
 _SHOWN_CHARACTERS = 80
 
 
@@ -67,10 +67,13 @@ class _Capture:
         return pl.all_horizontal(*expressions)
 
 
-def split_by_contract(entity: Entity, frame: pl.DataFrame, *, where: Where | None = None) -> ContractSplit:
+def split_by_contract(
+    entity: Entity, frame: pl.DataFrame, *, where: Where | None = None, unique_within: pl.Expr | None = None
+) -> ContractSplit:
     """Split an eager frame that has all columns of ``entity``, envelope included, in the contract's order.
 
-    Of rows with the same key the first good one is kept and the later ones are refused.
+    Of rows with the same key the first good one is kept and the later ones are refused. ``unique_within``: what tells apart
+    readings that may each hold the key, such as the files of one batch.
     Raises ContractBroken when the frame does not have the contract's columns and types: then no row can be trusted.
     """
     _check_shape(entity, frame, where)
@@ -83,7 +86,7 @@ def split_by_contract(entity: Entity, frame: pl.DataFrame, *, where: Where | Non
     else:
         failures = _failures(frame, rules)
     if entity.schema.unique:
-        _add_duplicates(frame, list(entity.schema.unique), failures)
+        _add_duplicates(frame, list(entity.schema.unique), unique_within, failures)
     if not failures:
         return ContractSplit(frame, ())
     positions = frame["source_position"]
@@ -200,16 +203,18 @@ def _failures(frame: pl.DataFrame, rules: tuple[_Rule, ...]) -> dict[int, list[_
     return failures
 
 
-def _add_duplicates(frame: pl.DataFrame, key: list[str], failures: dict[int, list[_Rule]]) -> None:
+def _add_duplicates(
+    frame: pl.DataFrame, key: list[str], within: pl.Expr | None, failures: dict[int, list[_Rule]]
+) -> None:
     # One system and extract per frame is the rule, and then its column says nothing; two systems are still told apart.
     varying = [name for name in key if name != "system_code" or frame["system_code"].n_unique() > 1]
-    hashes = frame.select(varying).hash_rows(seed=7)
-    if hashes.n_unique() == frame.height:
+    keyed = frame.select(varying if within is None else [*varying, within.alias(_WITHIN)])
+    if keyed.hash_rows(seed=7).n_unique() == frame.height:
         return
-    rows = frame.select(varying).with_row_index(_ROW)
+    rows = keyed.with_row_index(_ROW)
     if failures:
         rows = rows.filter(~pl.col(_ROW).is_in(list(failures)))
-    later = rows.filter(~pl.struct(varying).is_first_distinct())
+    later = rows.filter(~pl.struct(keyed.columns).is_first_distinct())
     rule = _Rule(
         UNIQUE, ",".join(varying), "the first row with this key is kept, this later one is refused", pl.lit(True)
     )

@@ -55,8 +55,8 @@ class FlagColumn(_Declared):
     """Yes or no, by the words the source uses."""
 
     type: Literal["flag"]
-    true: tuple[str, ...]
-    false: tuple[str, ...]
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
 
 
 class WordsColumn(_Declared):
@@ -67,9 +67,10 @@ class WordsColumn(_Declared):
 
 
 class GtinColumn(_Declared):
-    """A GTIN with its check digit (GS1 General Specifications, 7.9): 8, 12, 13 or 14 digits."""
+    """A GTIN (GS1 General Specifications, 7.9): 8, 12, 13 or 14 digits, and a right check digit unless that is not asked."""
 
     type: Literal["gtin"]
+    check_digit: bool = True
 
 
 class PersonalColumn(_Declared):
@@ -103,9 +104,10 @@ class NetOfVat(_Declared):
 
 
 class Sum(_Declared):
-    """Sum over the group, in a grouped entity."""
+    """In a grouped entity: the sum of a column over the group, plus columns that repeat in each of its rows."""
 
     sum: str
+    plus: tuple[str, ...] = ()
 
 
 Source = str | Constant | Sql | NetOfVat | Sum | None
@@ -268,8 +270,8 @@ def _names(source: Source) -> tuple[str, ...]:
             return (source,)
         case NetOfVat(net_of_vat=names):
             return names
-        case Sum(sum=name):
-            return (name,)
+        case Sum(sum=name, plus=others):
+            return (name, *others)
         case _:
             return ()
 

@@ -37,7 +37,7 @@ def read_jsonl(
 
 
 def read_json(file: BinaryIO, feed: Feed, identity: FileIdentity) -> Iterator[Piece]:
-    """One JSON document with a list of rows, in one piece; the line of a row is its number in the list.
+    """One JSON document with a list of rows, in one piece. A row's line is where it starts; its number when lines are shared.
 
     Raises ContractBroken when the document is not readable or has no such list: then none of its rows can be trusted.
     """
@@ -55,7 +55,7 @@ def read_json(file: BinaryIO, feed: Feed, identity: FileIdentity) -> Iterator[Pi
         raise ContractBroken(f"the document has no {feed.format.rows}", where=where, action=action) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ContractBroken(f"not a readable JSON document: {error}", where=where, action=action) from error
-    texts = [(number, bytes(row)) for number, row in enumerate(rows, 1)]
+    texts = [(line, bytes(row)) for line, row in zip(_lines(raw, rows), rows, strict=True)]
     piece = _piece(raw, texts, feed, identity, cut_line=None)
     piece.announced = announced
     yield piece
@@ -65,6 +65,18 @@ def read_json_row(row: RawRow, feed: Feed, identity: FileIdentity, line: int) ->
     """A row of quarantine read again."""
     raw = row.raw.encode("utf-8", "surrogateescape")
     return _piece(raw, [(line, raw)], feed, identity, cut_line=None)
+
+
+def _lines(raw: bytes, rows: Sequence[msgspec.Raw]) -> list[int]:
+    """The line each row starts at; their numbers when two rows share a line, so that a place names one row."""
+    lines, at, line = [], 0, 1
+    for row in rows:
+        start = raw.index(bytes(row), at)
+        line += raw.count(b"\n", at, start)
+        lines.append(line)
+        at = start + len(bytes(row))
+        line += raw.count(b"\n", start, at)
+    return lines if len(set(lines)) == len(lines) else list(range(1, len(rows) + 1))
 
 
 def _piece(
@@ -79,12 +91,8 @@ def _piece(
         try:
             row = decoder.decode(text)
             problem = _nesting_problem(row, feed)
-        except UnicodeDecodeError as error:
-            problem = ("wrong_encoding", f"byte {text[error.start]:#04x} at {error.start + 1} is not UTF-8")
-        except msgspec.DecodeError as error:
-            rule = "truncated_line" if line == cut_line else _decode_rule(text)
-            told = "the file ends within this line: " if line == cut_line else ""
-            problem = (rule, f"{told}{error}")
+        except (UnicodeDecodeError, msgspec.DecodeError) as error:
+            problem = _decode_problem(text, error, is_cut=line == cut_line)
         if problem is None:
             rows.append(row)
             kept.append((line, text))
@@ -109,12 +117,15 @@ def _piece(
     return Piece(raw, len(texts), TextRows(root, children, raw_of), rejects)
 
 
-def _decode_rule(text: bytes) -> str:
+def _decode_problem(text: bytes, error: Exception, *, is_cut: bool) -> tuple[str, str]:
     try:
         text.decode()
-    except UnicodeDecodeError:
-        return "wrong_encoding"
-    return "bad_json"
+    except UnicodeDecodeError as undecodable:
+        at = undecodable.start
+        return "wrong_encoding", f"byte {text[at]:#04x} at {at + 1} of the line is not UTF-8"
+    if is_cut:
+        return "truncated_line", f"the file ends within this line: {error}"
+    return "bad_json", str(error)
 
 
 def _nesting_problem(row: Mapping[str, Any], feed: Feed) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ Every check is made on whole columns; a column without a bad cell costs one coun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -109,13 +109,13 @@ class Mapper:
         return TextRows(root, children, lambda _: ("", ""))
 
     def map(
-        self, rows: TextRows, *, memory: KeyMemory | None = None, only_lines: Sequence[int] | None = None
+        self, rows: TextRows, *, memory: KeyMemory | None = None, only_places: Collection[str] | None = None
     ) -> MappedRows:
-        """Map rows of text. ``only_lines``: map the groups that these lines belong to, and nothing else."""
+        """Map rows of text. ``only_places``: map the groups that these `<file>:<line>` belong to, nothing else."""
         root = rows.root.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
         typed, bad = self._typed(root, self._feed.columns)
         rejects = [self._reject(root, row, problems, rows) for row, problems in sorted(bad.items())]
-        tallies = self._tallies(typed)
+        tallies = self._tallies(root, typed)
         if bad:
             typed = typed.filter(~pl.col(ROW).is_in(list(bad)))
         typed, duplicates = self._without_duplicates(root, typed, rows, memory)
@@ -128,8 +128,8 @@ class Mapper:
             levels[name] = items
             rejects += child_rejects
             personal += child_personal
-        if only_lines is not None:
-            levels = {name: self._of_lines(level, only_lines) for name, level in levels.items()}
+        if only_places is not None:
+            levels = {name: self._of_places(level, only_places) for name, level in levels.items()}
         frames = {name: self._entity_frame(entity, levels) for name, entity in self._entities.items()}
         return MappedRows(frames, rejects, tallies, personal)
 
@@ -173,12 +173,13 @@ class Mapper:
                 local = naive.dt.replace_time_zone(self._zone, ambiguous="earliest", non_existent="null")
                 return local.dt.convert_time_zone("UTC")
             case f.FlagColumn():
-                words = dict.fromkeys(column.true, True) | dict.fromkeys(column.false, False)
+                words = dict.fromkeys(column.yes, True) | dict.fromkeys(column.no, False)
                 return text.replace_strict(words, default=None, return_dtype=pl.Boolean)
             case f.WordsColumn():
                 return text.replace_strict(column.words, default=None, return_dtype=pl.String)
             case f.GtinColumn():
-                return pl.when(_has_gtin_check_digit(text)).then(text)
+                shaped = text.str.contains(r"^(\d{8}|\d{12,14})$")
+                return pl.when(_has_gtin_check_digit(text) if column.check_digit else shaped).then(text)
             case _:
                 return text
 
@@ -193,9 +194,10 @@ class Mapper:
                 shape = "ISO 8601 with Z or an offset" if column.format == "iso" else f"{column.format} in {self._zone}"
                 return "bad_date", f"not a date and time as {shape}"
             case f.GtinColumn():
-                return "bad_gtin", "not a GTIN of 8, 12, 13 or 14 digits with a right check digit"
+                ending = " with a right check digit" if column.check_digit else ""
+                return "bad_gtin", f"not a GTIN of 8, 12, 13 or 14 digits{ending}"
             case f.FlagColumn():
-                return "unknown_word", f"not one of {', '.join((*column.true, *column.false))}"
+                return "unknown_word", f"not one of {', '.join((*column.yes, *column.no))}"
             case f.WordsColumn():
                 return "unknown_word", f"not one of {', '.join(column.words)}"
             case _:
@@ -279,15 +281,19 @@ class Mapper:
             )
         return typed.filter(~later), rejects
 
-    def _tallies(self, typed: pl.DataFrame) -> dict[str, Tally]:
+    def _tallies(self, root: pl.DataFrame, typed: pl.DataFrame) -> dict[str, Tally]:
         if self._feed.control is None or typed.is_empty():
             return {}
-        control = typed[self._feed.control]
-        if typed[FILE][0] == typed[FILE][-1]:
-            return {typed[FILE][0]: Tally(int(control.sum() or 0), control.null_count())}
-        sums = typed.group_by(FILE).agg(
-            pl.col(self._feed.control).sum().alias("sum"), pl.col(self._feed.control).null_count().alias("unreadable")
+        cells = pl.DataFrame(
+            {
+                FILE: typed[FILE],
+                "value": typed[self._feed.control],
+                "unreadable": typed[self._feed.control].is_null() & root[self._feed.control].is_not_null(),
+            }
         )
+        if cells[FILE][0] == cells[FILE][-1]:
+            return {cells[FILE][0]: Tally(int(cells["value"].sum() or 0), int(cells["unreadable"].sum()))}
+        sums = cells.group_by(FILE).agg(pl.col("value", "unreadable").sum())
         return {name: Tally(int(total), int(unreadable)) for name, total, unreadable in sums.iter_rows()}
 
     # -- levels and entities -------------------------------------------------------------------------------------------
@@ -335,8 +341,8 @@ class Mapper:
             frame = frame.with_columns(_expression(source).alias(name))
         return frame
 
-    def _of_lines(self, level: pl.DataFrame, only_lines: Sequence[int]) -> pl.DataFrame:
-        keep = pl.col(LINE).is_in(list(only_lines))
+    def _of_places(self, level: pl.DataFrame, only_places: Collection[str]) -> pl.DataFrame:
+        keep = (pl.col(FILE) + ":" + pl.col(LINE).cast(pl.String)).is_in(list(only_places))
         for mapping in self._feed.entities.values():
             if mapping.group_by:
                 groups = level.filter(keep).select(mapping.group_by).unique()
@@ -391,7 +397,7 @@ def _expression(source: f.Source) -> pl.Expr:
             # Half up, away from zero, in integers: a return then takes back exactly what its sale gave.
             return gross.sign() * ((gross.abs() * 20_000 + 10_000 + rate) // (20_000 + 2 * rate))
         case f.Sum():
-            return pl.col(source.sum).sum()
+            return pl.sum_horizontal(pl.col(source.sum).sum(), *(pl.col(name).first() for name in source.plus))
 
 
 def _aggregate(source: f.Source) -> pl.Expr:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate
 
 import polars as pl
 
-from resources.connectors.sdk.mapping import FILE, LINE, OBSERVED, PLACE, TextRows
+from resources.connectors.sdk.mapping import FILE, LINE, OBSERVED, PARENT, PLACE, TextRows
 from resources.connectors.sdk.stream import Reject
 
 
@@ -56,3 +58,34 @@ def with_place(frame: pl.DataFrame, lines: pl.Series, identity: FileIdentity) ->
         lines.cast(pl.Int64).alias(LINE),
         pl.lit(identity.observed_at).cast(PLACE[OBSERVED]).alias(OBSERVED),
     )
+
+
+def merge_pieces(pieces: Sequence[Piece]) -> Piece:
+    """Several pieces as one."""
+    with_rows = [piece.rows for piece in pieces if piece.rows is not None]
+    return Piece(
+        raw=b"".join(piece.raw for piece in pieces),
+        received_qty=sum(piece.received_qty for piece in pieces),
+        rows=merge_rows(with_rows) if with_rows else None,
+        rejects=[reject for piece in pieces for reject in piece.rejects],
+    )
+
+
+def merge_rows(parts: Sequence[TextRows]) -> TextRows:
+    """Rows of several pieces or files as one, each still able to tell its raw text."""
+    if len(parts) == 1:
+        return parts[0]
+    offsets = [0, *accumulate(part.root.height for part in parts)]
+    children = {
+        name: pl.concat(
+            part.children[name].with_columns(pl.col(PARENT) + offset)
+            for part, offset in zip(parts, offsets, strict=False)
+        )
+        for name in parts[0].children
+    }
+
+    def raw_of(row: int) -> tuple[str, str]:
+        number = bisect_right(offsets, row) - 1
+        return parts[number].raw_of(row - offsets[number])
+
+    return TextRows(pl.concat(part.root for part in parts), children, raw_of, parts[0].column_numbers)

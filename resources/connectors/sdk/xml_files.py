@@ -89,10 +89,11 @@ class _XmlReader:
                         root = self._checked_root(element)
                     if event == "end" and element.tag == self._format.row and element.getparent() is root:
                         lot.append(element)
-                if root is not None and len(lot) >= ROWS_PER_CHECK:
-                    received += len(lot)
-                    self._check(root, lot, rows, rejects)
-                    lot = []
+                if root is not None and len(lot) > ROWS_PER_CHECK:
+                    # The last row stays where it is: the parser may still be at work right after it.
+                    received += len(lot) - 1
+                    self._check(root, lot[:-1], rows, rejects)
+                    lot = lot[-1:]
                 if root is not None and len(rows) + len(rejects) >= rows_per_piece:
                     yield self._piece(pending, received, root, rows, rejects, is_last=False)
                     pending, received, rows, rejects = b"", 0, [], []
