@@ -58,8 +58,9 @@ class _Walker:
 
     def _find_output(self, scope: Scope, position: int) -> frozenset[ColumnSource]:
         if scope.set_operation_scopes:
-            return frozenset().union(*(self.of_output(part, position) for part in scope.set_operation_scopes))
-        selects = scope.expression.selects
+            parts = (self.of_output(part, position) for part in scope.set_operation_scopes)
+            return frozenset[ColumnSource]().union(*parts)
+        selects = _selects(scope.expression)
         return self._of_expression(scope, selects[position]) if position < len(selects) else frozenset()
 
     def _of_expression(self, scope: Scope, expression: exp.Expr) -> frozenset[ColumnSource]:
