@@ -22,8 +22,14 @@ _FORBIDDEN: tuple[tuple[type[exp.Expr], str, str], ...] = (
     (exp.Bracket, "an index into a list", "use one column per field"),
     (exp.CurrentTimestamp, "the engine's clock", "read as_of_at of meta.run_clock"),
     (exp.CurrentDate, "the engine's clock", "read as_of_at of meta.run_clock"),
+    (exp.Localtimestamp, "the engine's clock", "read as_of_at of meta.run_clock"),
+    (exp.Rand, "a random number", "order by something that is the same at each run"),
+    (exp.Uuid, "a random id", "make the id from the row's own key"),
     (exp.TableSample, "a sample", "choose rows by a rule that gives the same ones again"),
 )
+
+# Functions that the parser has no class for.
+_CLOCK_FUNCTIONS = frozenset({"now", "get_current_timestamp", "transaction_timestamp"})
 
 
 def portability_mistakes(query: exp.Query) -> Iterator[str]:
@@ -31,6 +37,8 @@ def portability_mistakes(query: exp.Query) -> Iterator[str]:
     for kind, name, instead in _FORBIDDEN:
         if query.find(kind) is not None:
             yield f"{name} is not portable; {instead}"
+    if any(call.name.lower() in _CLOCK_FUNCTIONS for call in query.find_all(exp.Anonymous)):
+        yield "the engine's clock is not portable; read as_of_at of meta.run_clock"
     for join in query.find_all(exp.Join):
         if (join.args.get("method") or "").upper() == "ASOF":
             yield "ASOF JOIN is not portable; make validity ranges with lead() and join with `from <= at and at < to`"

@@ -13,7 +13,6 @@ import duckdb
 
 from resources.errors import PermanentError, Where
 
-
 KPI_SCHEMA = "kpis"
 
 
@@ -52,11 +51,12 @@ def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
 def _copy_comments(con: duckdb.DuckDBPyConnection, name: str) -> None:
     target = f'mart.{KPI_SCHEMA}."{name}"'
     where = f"database_name = 'wh' and schema_name = '{KPI_SCHEMA}' and table_name = ? and comment is not null"
-    for (comment,) in con.execute(f"select comment from duckdb_tables() where {where}", [name]).fetchall():
-        con.execute(f"comment on table {target} is {literal(comment)}")
+    tables = con.execute(f"select comment from duckdb_tables() where {where}", [name]).fetchall()
     columns = con.execute(f"select column_name, comment from duckdb_columns() where {where}", [name]).fetchall()
-    for column, comment in columns:
-        con.execute(f'comment on column {target}."{column}" is {literal(comment)}')
+    statements = [f"comment on table {target} is {literal(comment)}" for (comment,) in tables]
+    statements += [f'comment on column {target}."{column}" is {literal(comment)}' for column, comment in columns]
+    if statements:
+        con.execute("; ".join(statements))
 
 
 def literal(text: str) -> str:
