@@ -1,0 +1,59 @@
+"""Runs the real SQL models on given rows in a database of its own, in memory. No KPI rule here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import duckdb
+
+from resources.given_tables import create_given_tables
+from resources.sql_project import SqlProject, read_project
+from tests.oracles.common import Row
+from tests.oracles.tables import REFERENTIALS
+from tests.spec_runner import SQL_DIR
+
+ELSEWHERE = {"run_clock": "meta.run_clock", "kpi_threshold": "retailer.kpi_threshold", "k1b_history": "kpis.k1b_history"}
+
+
+@cache
+def project() -> SqlProject:
+    """The SQL project; mistakes outside the KPIs are other tests' business."""
+    return read_project(SQL_DIR)[0]
+
+
+@cache
+def _prepared() -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    con.execute("set TimeZone = 'UTC'")
+    con.execute("set threads = 1")
+    create_given_tables(con)
+    con.execute("create schema referentials")
+    for name, columns in REFERENTIALS.items():
+        con.execute(f"create table referentials.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
+    return con
+
+
+def run_kpis(tables: Mapping[str, Sequence[Row]]) -> duckdb.DuckDBPyConnection:
+    """Load the rows and build every model of schema kpis. The connection is shared: read before the next call."""
+    con = _prepared()
+    given = {**{name: f"referentials.{name}" for name in REFERENTIALS}, **ELSEWHERE}
+    for name, table in given.items():
+        con.execute(f"delete from {table}")
+        rows = tables.get(name, [])
+        if rows:
+            names = list(rows[0])
+            marks = ", ".join("?" for _ in names)
+            con.executemany(
+                f"insert into {table} ({', '.join(names)}) values ({marks})", [[row[name] for name in names] for row in rows]
+            )
+    for model in project().select(["kpis"]):
+        con.execute(f"create or replace table {model.name} as {model.sql}")
+    return con
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    """Rows of a query as mappings."""
+    cursor = con.execute(query)
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
