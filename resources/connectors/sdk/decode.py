@@ -85,7 +85,7 @@ class Decoded(Generic[T]):
     @property
     def received_qty(self) -> int:
         """Rows in the page, bad ones included. A part of a row that is bad does not count again."""
-        return len(self.rows) + sum(1 for row in self.bad if row.entity is None)
+        return len(self.positions) + sum(1 for row in self.bad if row.entity is None)
 
 
 Repair = Callable[[bytes, int], tuple[Any, list[BadRow]]]

@@ -126,7 +126,7 @@ class WooCommerceConnector:
             return Page("replay", body, decoder.decode(body), labels=labels)
 
         if stream.name == ORDERS.name:
-            return self._order_batch([page(orders.DECODER)])
+            return self._order_batch([self._exploded(page(orders.DECODER))])
         if stream.name == REFUNDS.name:
             return self._refund_batch([self._beside_refund(page(refunds.DECODER))])
         if stream.name == CUSTOMERS.name:
@@ -150,7 +150,9 @@ class WooCommerceConnector:
             # strictly greater, in seconds; dates_are_gmt, or a naive value is read in the site's zone
             after = (since_at - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
             params |= {"modified_after": after, "dates_are_gmt": "true"}
-        reading = self._whole(ORDERS, "/orders", params, orders.DECODER, watermark_at, self._order_batch)
+        reading = self._whole(
+            ORDERS, "/orders", params, orders.DECODER, watermark_at, self._order_batch, prepare=self._exploded
+        )
         reading.is_full = since_at is None
         return reading
 
@@ -243,6 +245,7 @@ class WooCommerceConnector:
         watermark_at: datetime,
         to_batch: Callable[[list[Page[Any]]], Batch],
         beside: Callable[[Page[Any]], Page[Any]] = lambda page: page,
+        prepare: Callable[[Page[Any]], Page[Any]] = lambda page: page,
     ) -> Reading:
         first = self._client.first_page(path, params, decoder, name=stream.name, stream=stream.name)
         reading = Reading(watermark_at, first[0].announced_qty, True, iter(()))
@@ -251,7 +254,7 @@ class WooCommerceConnector:
             reading.announced_qty = qty
 
         pages = self._pages(path, params, decoder, stream.name, _row_id, first=first, announce=raise_to, beside=beside)
-        reading.batches = batches(pages, to_batch)
+        reading.batches = batches(map(prepare, pages), to_batch)
         return reading
 
     def _pages(
@@ -291,9 +294,10 @@ class WooCommerceConnector:
         )
 
     def _order_batch(self, pages: list[Page[Any]]) -> Batch:
-        return orders.to_batch(
-            pages, channel_code=self._channel_code, order_tags=self._order_tags, tokeniser=self._tokeniser
-        )
+        return orders.to_batch(pages, channel_code=self._channel_code, tokeniser=self._tokeniser)
+
+    def _exploded(self, page: Page[Any]) -> Page[Any]:
+        return orders.explode(page, order_tags=self._order_tags)
 
     def _beside_refund(self, page: Page[Any]) -> Page[Any]:
         return replace(refunds.with_orders(self._client, page), labels=page.labels)

@@ -11,6 +11,7 @@ import polars as pl
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
     BadRow,
+    Decoded,
     Field,
     Page,
     RawText,
@@ -116,16 +117,22 @@ def _repair(raw: bytes, index: int) -> tuple[Any, list[BadRow]]:
 DECODER: RowDecoder[Order] = RowDecoder(Order, repair=_repair)
 
 
-def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, order_tags: bool, tokeniser: Tokeniser) -> Batch:
-    """Map pages of orders. Grain: one row per order, and one per order and line; money in minor units of the order's currency.
+def explode(page: Page[Order], *, order_tags: bool) -> Page[Order]:
+    """A page as two raw tables instead of rows: done page by page, while its texts are still near, and it frees the rows.
 
     ``order_tags``: read the meta keys of docs/retailer.md (pickup location, promised date, cancelled units, ...).
     """
+    rows, positions = page.decoded.rows, source_positions(page)
+    tables = {"orders": _order_table(rows, positions, order_tags), "lines": _line_table(rows, positions, order_tags)}
+    return Page(page.name, page.body, Decoded([], page.decoded.positions, page.decoded.bad), tables, page.labels)
+
+
+def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, tokeniser: Tokeniser) -> Batch:
+    """Map exploded pages of orders. Grain: one row per order, and one per order and line; money in minor units of its currency."""
     raw_text = RawText(pages, DECODER)
-    order_rows = [row for page in pages for row in page.decoded.rows]
-    positions = [text for page in pages for text in source_positions(page)]
+    raw_orders = pl.concat([page.extra["orders"] for page in pages])
     orders, order_rejects = convert(
-        _order_table(order_rows, positions, order_tags),
+        raw_orders,
         [
             money("total"),
             money("total_tax"),
@@ -155,8 +162,10 @@ def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, order_tags: boo
         entity="order",
         raw_text=raw_text,
     )
-    kept = set(orders["source_position"]) if order_rejects else None
-    lines, line_rejects = _lines(order_rows, positions, kept, order_tags, raw_text)
+    raw_lines = pl.concat([page.extra["lines"] for page in pages])
+    if order_rejects:
+        raw_lines = raw_lines.join(orders.select(pl.col("id").alias("order_id")), on="order_id", how="semi")
+    lines, line_rejects = _lines(raw_lines, raw_text)
     personal = PersonalValues(tokeniser)
     return Batch(
         received_qty=sum(page.decoded.received_qty for page in pages),
@@ -172,18 +181,40 @@ def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, order_tags: boo
 
 
 def _order_table(rows: list[Order], positions: list[str], order_tags: bool) -> pl.DataFrame:
-    tags = meta_columns((row.meta_data if order_tags else [] for row in rows), ORDER_TAGS)
-    return frame_of(_ORDER, columns_of(rows, _ORDER)).with_columns(
-        pl.col("currency").alias("currency_code"),
-        pl.Series("source_position", positions, dtype=pl.String),
-        pl.Series("fees", [_fees(row) if row.fee_lines else "0" for row in rows], dtype=pl.String),
-        pl.Series(
-            "is_pickup",
-            [any(line.method_id in PICKUP_METHODS for line in row.shipping_lines) for row in rows],
-            dtype=pl.Boolean,
-        ),
-        *tags,
-    )
+    columns = columns_of(rows, _ORDER)
+    return frame_of(
+        {
+            **_ORDER,
+            "currency_code": pl.String,
+            "source_position": pl.String,
+            "fees": pl.String,
+            "is_pickup": pl.Boolean,
+        },
+        [
+            *columns,
+            columns[list(_ORDER).index("currency")],
+            positions,
+            [_fees(row) if row.fee_lines else "0" for row in rows],
+            [any([line.method_id in PICKUP_METHODS for line in row.shipping_lines]) for row in rows],  # noqa: C419
+        ],
+    ).hstack(meta_columns((row.meta_data if order_tags else [] for row in rows), ORDER_TAGS))
+
+
+def _line_table(orders: list[Order], positions: list[str], order_tags: bool) -> pl.DataFrame:
+    lines = [line for order in orders for line in order.line_items]
+    return frame_of(
+        {**_LINE, "order_id": pl.Int64, "currency_code": pl.String, "source_position": pl.String},
+        [
+            *columns_of(lines, _LINE),
+            [order.id for order in orders for _ in order.line_items],
+            [order.currency for order in orders for _ in order.line_items],
+            [
+                f"{position} line {number}"
+                for order, position in zip(orders, positions, strict=True)
+                for number in range(1, len(order.line_items) + 1)
+            ],
+        ],
+    ).hstack(meta_columns((line.meta_data if order_tags else [] for line in lines), LINE_TAGS))
 
 
 def _fees(order: Order) -> str:
@@ -255,26 +286,7 @@ def _order_frame(orders: pl.DataFrame, channel_code: str, personal: PersonalValu
     )
 
 
-def _lines(
-    order_rows: list[Order], positions: list[str], kept: set[str] | None, order_tags: bool, raw_text: RawText
-) -> tuple[pl.DataFrame, list[Reject]]:
-    pairs = [
-        (order, position)
-        for order, position in zip(order_rows, positions, strict=True)
-        if kept is None or position in kept
-    ]
-    rows = [line for order, _ in pairs for line in order.line_items]
-    tags = meta_columns((line.meta_data if order_tags else [] for line in rows), LINE_TAGS)
-    table = frame_of(_LINE, columns_of(rows, _LINE)).with_columns(
-        pl.Series("order_id", [order.id for order, _ in pairs for _ in order.line_items], dtype=pl.Int64),
-        pl.Series("currency_code", [order.currency for order, _ in pairs for _ in order.line_items], dtype=pl.String),
-        pl.Series(
-            "source_position",
-            [f"{position} line {i}" for order, position in pairs for i in range(1, len(order.line_items) + 1)],
-            dtype=pl.String,
-        ),
-        *tags,
-    )
+def _lines(table: pl.DataFrame, raw_text: RawText) -> tuple[pl.DataFrame, list[Reject]]:
     good, rejects = convert(
         table.with_columns(plain_text(table["name"]).alias("name")),
         [
