@@ -1,0 +1,76 @@
+"""Start the whole sandbox: invent the world, drop its files, open its two shops, write down the truth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sandbox.drops import write_drops
+from sandbox.servers.faults import Fault, FaultPlan
+from sandbox.servers.prestashop import PrestaShopServer
+from sandbox.servers.woocommerce import WooCommerceServer
+from sandbox.world import DEMO_NOW, DEMO_ORDERS, DEMO_SEED, DEMO_VARIANTS, World, build_world
+
+KEY_FR = "SANDBOXSHOPFRKEYSANDBOXSHOPFRKEY"
+KEY_BE = "ck_" + "5a" * 20
+SECRET_BE = "cs_" + "5b" * 20
+
+
+@dataclass
+class Sandbox:
+    """A running retailer: two shops, a folder of files, and the file that holds the truth. Call `stop` when done."""
+
+    url_fr: str
+    key_fr: str
+    url_be: str
+    key_be: str
+    secret_be: str
+    drops: Path
+    truth_path: Path
+    now: datetime
+    world: World
+    shop_fr: PrestaShopServer
+    shop_be: WooCommerceServer
+
+    def stop(self) -> None:
+        """Close both shops."""
+        self.shop_fr.stop()
+        self.shop_be.stop()
+
+
+def lost_rows() -> Fault:
+    """The Belgian shop's customers lose a row on each page although its header announces them all."""
+    return Fault(kind="drop_rows", pattern=r"^GET /wp-json/wc/v3/customers(\?|$)", rows=1)
+
+
+def start_sandbox(
+    folder: Path,
+    *,
+    scale: int = 1,
+    variants: int | None = None,
+    orders: int | None = None,
+    seed: int = DEMO_SEED,
+    now: datetime = DEMO_NOW,
+    loses_rows: bool = True,
+) -> Sandbox:
+    """Start a retailer under `folder`: files in `drops/`, truth in `truth.json`, two shops on 127.0.0.1.
+
+    `scale` multiplies the demo's 5,000 variants and 20,000 orders; `variants` and `orders` set them outright. `loses_rows`: whether
+    the Belgian shop's customers silently miss rows. The shops' present is `now`. Raises ValueError when the world is too small.
+    """
+    world = build_world(
+        seed=seed, now=now, variants=DEMO_VARIANTS * scale if variants is None else variants, orders=DEMO_ORDERS * scale if orders is None else orders
+    )
+    drops = folder / "drops"
+    planted = write_drops(world, drops)
+    truth_path = folder / "truth.json"
+    truth_path.write_text(json.dumps({**world.truth, **planted}, ensure_ascii=False), encoding="utf-8")
+    shop_fr = PrestaShopServer(world.shop_fr, key=KEY_FR, clock=lambda: now, shop_name="Maison Lumière")
+    faults = FaultPlan(lost_rows()) if loses_rows else FaultPlan()
+    shop_be = WooCommerceServer(world.shop_be, key=KEY_BE, secret=SECRET_BE, clock=lambda: now, shop_name="Maison Lumière Belgique", faults=faults)
+    return Sandbox(
+        url_fr=shop_fr.start(), key_fr=KEY_FR, url_be=shop_be.start(), key_be=KEY_BE, secret_be=SECRET_BE, drops=drops, truth_path=truth_path, now=now,
+        world=world, shop_fr=shop_fr, shop_be=shop_be,
+    )
