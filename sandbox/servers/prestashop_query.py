@@ -72,7 +72,7 @@ def selected_ids(resource: Resource, table: Table, query: Mapping[str, str]) -> 
             ids = _filtered(resource, table, ids, match[1], value, query.get("date") == "1")
     chosen = table.ids() if ids is None else ids
     if "sort" in query:
-        chosen = _sorted(resource, table, chosen, query["sort"])
+        chosen = _sorted(resource, table, chosen, query["sort"], with_dates=query.get("date") == "1")
     return _limited(chosen, query["limit"]) if "limit" in query else chosen
 
 
@@ -91,13 +91,16 @@ def _filtered(
     wanted = _equals(value)
     if wanted is not None and not resource.is_multilingual(field):
         found: list[int] = []
-        for text in wanted:
+        # without a sort, rows come in the order of the filtered field, as the shop's database finds them
+        for text in sorted(set(wanted), key=_sort_key):
             if field == "id":
                 found.extend([int(text)] if text.isdigit() and int(text) in table else [])
             else:
                 found.extend(table.where(field, text))
-        kept = sorted(set(found))
-        return kept if ids is None else [row_id for row_id in ids if row_id in set(kept)]
+        if ids is None:
+            return found
+        kept = set(found)
+        return [row_id for row_id in ids if row_id in kept]
     test = _test(value, field in resource.dates)
     if ids is None:
         return [row_id for row_id, held in zip(table.ids(), table.column(field), strict=True) if test(held)]
@@ -174,14 +177,15 @@ def _within(held: Any, low: str, high: str) -> bool:
     return under is not None and over is not None and under >= 0 and over <= 0
 
 
-def _sorted(resource: Resource, table: Table, ids: list[int], sort: str) -> list[int]:
+def _sorted(resource: Resource, table: Table, ids: list[int], sort: str, *, with_dates: bool) -> list[int]:
+    allowed = [name for name in resource.fields if with_dates or name not in resource.dates]
     inner = sort.strip().removeprefix("[").removesuffix("]")
     for part in reversed([piece for piece in inner.split(",") if piece]):
         name, _, direction = part.rpartition("_")
         if direction.upper() not in ("ASC", "DESC"):
             name, direction = part, "ASC"
-        if name not in resource.blank:
-            listed = ", ".join(resource.fields)
+        if name not in allowed:
+            listed = ", ".join(allowed)
             multilingual = ", ".join(field for field in resource.fields if resource.is_multilingual(field))
             message = f"Unable to filter by this field. However, these are available: {listed}, for i18n fields:{multilingual}"
             raise WebserviceError(500, (38, message), *PHP_WARNINGS)

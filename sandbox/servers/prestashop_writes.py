@@ -73,6 +73,8 @@ class Writer:
         if is_new and "date_add" in row and row["date_add"] == NO_DATE:
             row["date_add"] = self._now()
         table.put(row_id, row)
+        if is_new:
+            extra |= _never_set(resource, node)
         extra |= self._after_saving(resource, row, before, is_new=is_new)
         return {**table.row(row_id), **extra}
 
@@ -232,6 +234,17 @@ class Writer:
                     if row["id_product_attribute"] != "0":
                         self._sum_stock(line["product_id"])
                     break
+
+
+def _never_set(resource: Resource, node: Any) -> Row:
+    """Dates and amounts nobody sent: the reply to a creation leaves them out, a later read prints their zeros."""
+    sent = {child.tag for child in node}
+    zeros = (NO_DATE, "0000-00-00", "0.000000")
+    return {
+        name: None
+        for name, blank in resource.blank.items()
+        if name not in sent and name not in ("date_add", "date_upd") and blank in zeros
+    }
 
 
 def _element(fields: tuple[str, ...], node: Any) -> dict[str, str]:

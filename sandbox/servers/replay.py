@@ -255,7 +255,7 @@ def _pieces(exchanges: list[Exchange]) -> Iterator[tuple[str, Row]]:
         name = "variations" if route.endswith("/variations") else route
         if name in COLLECTIONS and "_fields" not in exchange.query:
             for row in exchange.document:
-                yield name, row
+                yield name, dict(row)
 
 
 def _woocommerce(

@@ -95,7 +95,7 @@ COLLECTIONS: dict[str, Collection] = {
     "refunds": Collection(_POSTS, ("date", "desc"), methods="GET", is_total_lost_past_end=True),
     "coupons": Collection(_POSTS, ("date", "desc")),
     "customers": Collection(
-        {"id": "id", "include": "include", "name": "first_name", "registered_date": "date_created_gmt"},
+        {"id": "id", "include": "include", "name": "username", "registered_date": "date_created_gmt"},
         ("name", "asc"),
         has_dates=False,
     ),
