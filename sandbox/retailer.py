@@ -61,7 +61,10 @@ def start_sandbox(
     the Belgian shop's customers silently miss rows. The shops' present is `now`. Raises ValueError when the world is too small.
     """
     world = build_world(
-        seed=seed, now=now, variants=DEMO_VARIANTS * scale if variants is None else variants, orders=DEMO_ORDERS * scale if orders is None else orders
+        seed=seed,
+        now=now,
+        variants=DEMO_VARIANTS * scale if variants is None else variants,
+        orders=DEMO_ORDERS * scale if orders is None else orders,
     )
     drops = folder / "drops"
     planted = write_drops(world, drops)
@@ -69,8 +72,24 @@ def start_sandbox(
     truth_path.write_text(json.dumps({**world.truth, **planted}, ensure_ascii=False), encoding="utf-8")
     shop_fr = PrestaShopServer(world.shop_fr, key=KEY_FR, clock=lambda: now, shop_name="Maison Lumière")
     faults = FaultPlan(lost_rows()) if loses_rows else FaultPlan()
-    shop_be = WooCommerceServer(world.shop_be, key=KEY_BE, secret=SECRET_BE, clock=lambda: now, shop_name="Maison Lumière Belgique", faults=faults)
+    shop_be = WooCommerceServer(
+        world.shop_be,
+        key=KEY_BE,
+        secret=SECRET_BE,
+        clock=lambda: now,
+        shop_name="Maison Lumière Belgique",
+        faults=faults,
+    )
     return Sandbox(
-        url_fr=shop_fr.start(), key_fr=KEY_FR, url_be=shop_be.start(), key_be=KEY_BE, secret_be=SECRET_BE, drops=drops, truth_path=truth_path, now=now,
-        world=world, shop_fr=shop_fr, shop_be=shop_be,
+        url_fr=shop_fr.start(),
+        key_fr=KEY_FR,
+        url_be=shop_be.start(),
+        key_be=KEY_BE,
+        secret_be=SECRET_BE,
+        drops=drops,
+        truth_path=truth_path,
+        now=now,
+        world=world,
+        shop_fr=shop_fr,
+        shop_be=shop_be,
     )

@@ -17,7 +17,13 @@ from sandbox.world import World
 def drop_files(world: World) -> Iterator[DropFile]:
     """Every file of every system that drops files, one at a time."""
     return chain(
-        erp_files(world), ticket_files(world), count_files(world), shipment_files(world), return_files(world), scan_files(world), marketplace_files(world)
+        erp_files(world),
+        ticket_files(world),
+        count_files(world),
+        shipment_files(world),
+        return_files(world),
+        scan_files(world),
+        marketplace_files(world),
     )
 
 
@@ -32,5 +38,8 @@ def write_drops(world: World, folder: Path) -> dict[str, list[dict[str, Any]]]:
         file.write(folder)
         files.append(file.truth())
         if file.outcome == "accepted":
-            quarantine += [{"system": file.system, "feed": file.feed, "file": file.name, "line": row.line, "defect": row.defect} for row in file.broken]
+            quarantine += [
+                {"system": file.system, "feed": file.feed, "file": file.name, "line": row.line, "defect": row.defect}
+                for row in file.broken
+            ]
     return {"files": files, "quarantine": quarantine}

@@ -50,7 +50,12 @@ class DropFile:
     def truth(self) -> dict[str, Any]:
         """What must be found in the manifest and in quarantine."""
         return {
-            "system": self.system, "feed": self.feed, "file": self.name, "rows": self.rows, "outcome": self.outcome, "reason": self.reason,
+            "system": self.system,
+            "feed": self.feed,
+            "file": self.name,
+            "rows": self.rows,
+            "outcome": self.outcome,
+            "reason": self.reason,
             "quarantined": len(self.broken) if self.outcome == "accepted" else 0,
         }
 

@@ -22,20 +22,41 @@ def ticket_files(world: World) -> Iterator[DropFile]:
         world.tickets.sort("location", "sold_at", "ticket", "line_number")
         .group_by("location", "ticket", maintain_order=True)
         .agg(
-            pl.col("channel").first(), pl.col("sold_at").first(), (pl.col("quantity") * per_unit).sum().alias("total_minor"),
+            pl.col("channel").first(),
+            pl.col("sold_at").first(),
+            (pl.col("quantity") * per_unit).sum().alias("total_minor"),
             pl.struct(
-                pl.col("line_number").alias("line"), "sku", "name", pl.col("quantity").alias("qty"), decimal("unit_minor").alias("unit_price"),
-                decimal("discount_minor").alias("manual_discount"), decimal("rate").alias("vat_rate"), "return_of",
+                pl.col("line_number").alias("line"),
+                "sku",
+                "name",
+                pl.col("quantity").alias("qty"),
+                decimal("unit_minor").alias("unit_price"),
+                decimal("discount_minor").alias("manual_discount"),
+                decimal("rate").alias("vat_rate"),
+                "return_of",
             ).alias("lines"),
         )
         .with_columns(pl.col("sold_at").dt.date().alias("day"))
     )
     texts = tickets.select(
-        "location", "day", "total_minor",
-        pl.struct("ticket", pl.col("location").alias("store"), "channel", iso_time("sold_at").alias("sold_at"), pl.lit("EUR").alias("currency"), "lines",
-                  decimal("total_minor").alias("total")).struct.json_encode().alias("text"),
+        "location",
+        "day",
+        "total_minor",
+        pl.struct(
+            "ticket",
+            pl.col("location").alias("store"),
+            "channel",
+            iso_time("sold_at").alias("sold_at"),
+            pl.lit("EUR").alias("currency"),
+            "lines",
+            decimal("total_minor").alias("total"),
+        )
+        .struct.json_encode()
+        .alias("text"),
     )
-    days = texts.group_by("location", "day", maintain_order=True).agg(pl.col("text").str.join("\n"), pl.col("total_minor").sum(), pl.len().alias("rows"))
+    days = texts.group_by("location", "day", maintain_order=True).agg(
+        pl.col("text").str.join("\n"), pl.col("total_minor").sum(), pl.len().alias("rows")
+    )
     sequences: dict[str, int] = {}
     for location, day, text, total, rows in days.iter_rows():
         number = sequences[location] = sequences.get(location, 0) + 1
@@ -45,13 +66,38 @@ def ticket_files(world: World) -> Iterator[DropFile]:
             tail = _broken_tickets(location, day.isoformat())
             data += b"\n".join(piece for _, piece in tail)
             broken = tuple(BrokenRow(rows + place, defect) for place, (defect, _) in enumerate(tail, start=1))
-        yield DropFile("pos", "pos_tickets", file_name(f"SLSRPT_{location}", number, closed_at, "jsonl"), data, rows + len(broken), {"total": decimal_text(total)}, broken)
+        yield DropFile(
+            "pos",
+            "pos_tickets",
+            file_name(f"SLSRPT_{location}", number, closed_at, "jsonl"),
+            data,
+            rows + len(broken),
+            {"total": decimal_text(total)},
+            broken,
+        )
 
 
 def _broken_tickets(location: str, day: str) -> list[tuple[str, bytes]]:
     def ticket(name: str, **changes: object) -> str:
-        line = {"line": 1, "sku": "D900060", "name": "Leurre", "qty": 0, "unit_price": "0.00", "manual_discount": "0.00", "vat_rate": "20.00", "return_of": None}
-        row = {"ticket": f"T-{location}-D{name}", "store": location, "channel": "stores-fr", "sold_at": f"{day}T12:00:00Z", "currency": "EUR", "lines": [line], "total": "0.00"}
+        line = {
+            "line": 1,
+            "sku": "D900060",
+            "name": "Leurre",
+            "qty": 0,
+            "unit_price": "0.00",
+            "manual_discount": "0.00",
+            "vat_rate": "20.00",
+            "return_of": None,
+        }
+        row = {
+            "ticket": f"T-{location}-D{name}",
+            "store": location,
+            "channel": "stores-fr",
+            "sold_at": f"{day}T12:00:00Z",
+            "currency": "EUR",
+            "lines": [line],
+            "total": "0.00",
+        }
         return json.dumps({**row, **changes})
 
     if location == "S01":
@@ -62,7 +108,11 @@ def _broken_tickets(location: str, day: str) -> list[tuple[str, bytes]]:
             ("missing_field", ticket("4").replace('"currency": "EUR", ', "").encode()),
             ("not_json", b"{ticket: T-S01-D5}"),
         ]
-    return [("duplicate_key", ticket("6").encode()), ("duplicate_key", ticket("6").encode()), ("truncated_last_line", ticket("7").encode()[:70])]
+    return [
+        ("duplicate_key", ticket("6").encode()),
+        ("duplicate_key", ticket("6").encode()),
+        ("truncated_last_line", ticket("7").encode()[:70]),
+    ]
 
 
 def count_files(world: World) -> Iterator[DropFile]:
@@ -74,7 +124,12 @@ def count_files(world: World) -> Iterator[DropFile]:
         part = counts.filter(pl.col("counted_at") > start, pl.col("counted_at") <= end)
         number += 1
         frame = part.select(
-            pl.col("count").alias("count_id"), "location", "sku", pl.col("counted").alias("quantity"), iso_time("counted_at").alias("counted_at"), "reason"
+            pl.col("count").alias("count_id"),
+            "location",
+            "sku",
+            pl.col("counted").alias("quantity"),
+            iso_time("counted_at").alias("counted_at"),
+            "reason",
         )
         broken = [
             ("bad_number", "C-D1,S01,D900070,trois,2026-02-02T05:00:00Z,cycle"),
@@ -84,9 +139,26 @@ def count_files(world: World) -> Iterator[DropFile]:
             ("negative", "C-D1,S01,D900074,-1,2026-02-02T05:00:00Z,cycle"),
         ]
         yield csv_file(
-            frame, COUNTS, system="counts", feed="stock_counts", name=file_name("INVCNT", number, end, "csv"), broken=broken if number == 2 else (),
+            frame,
+            COUNTS,
+            system="counts",
+            feed="stock_counts",
+            name=file_name("INVCNT", number, end, "csv"),
+            broken=broken if number == 2 else (),
             truncated="C-D2,S02,D9000" if number == 3 else None,
         )
-    lost = counts.filter(pl.col("reason") == "cycle").tail(8).select(pl.lit("C-S01-9999").alias("count_id"), "location", "sku", iso_time("counted_at").alias("counted_at"), "reason")
-    bad = csv_file(lost, COUNTS, system="counts", feed="stock_counts", name=file_name("INVCNT", number + 1, world.now, "csv"))
+    lost = (
+        counts.filter(pl.col("reason") == "cycle")
+        .tail(8)
+        .select(
+            pl.lit("C-S01-9999").alias("count_id"),
+            "location",
+            "sku",
+            iso_time("counted_at").alias("counted_at"),
+            "reason",
+        )
+    )
+    bad = csv_file(
+        lost, COUNTS, system="counts", feed="stock_counts", name=file_name("INVCNT", number + 1, world.now, "csv")
+    )
     yield replace(bad, outcome="refused", reason="column quantity is missing")

@@ -84,13 +84,32 @@ def build_world(*, seed: int, now: datetime, variants: int, orders: int, days: i
     prices = build_prices(seed=seed, catalogue=catalogue, now=now, days=days)
     table = location_days(now.date() - timedelta(days=days + 20), now.date() + timedelta(days=60))
     sales = build_sales(
-        seed=seed, catalogue=catalogue, prices=prices, days_table=table, orders=orders, now=now, days=days, persons=max(10, orders // 2)
+        seed=seed,
+        catalogue=catalogue,
+        prices=prices,
+        days_table=table,
+        orders=orders,
+        now=now,
+        days=days,
+        persons=max(10, orders // 2),
     )
     shipping = build_shipping(seed=seed, sales=sales, days_table=table, now=now)
-    sold = build_tickets(seed=seed, catalogue=catalogue, prices=prices, days_table=table, count=round(orders * TILL_SHARE), now=now, days=days)
+    sold = build_tickets(
+        seed=seed,
+        catalogue=catalogue,
+        prices=prices,
+        days_table=table,
+        count=round(orders * TILL_SHARE),
+        now=now,
+        days=days,
+    )
     returns = build_returns(seed=seed, catalogue=catalogue, sales=sales, shipping=shipping, tickets=sold, now=now)
-    exchanged = returns.lines.filter(pl.col("what") == "exchange", pl.col("received_at") < pl.lit(now - timedelta(hours=2)))
-    again: Sales = replacements(seed=seed, sales=sales, returned=exchanged, days_table=table, now=now, catalogue=catalogue)
+    exchanged = returns.lines.filter(
+        pl.col("what") == "exchange", pl.col("received_at") < pl.lit(now - timedelta(hours=2))
+    )
+    again: Sales = replacements(
+        seed=seed, sales=sales, returned=exchanged, days_table=table, now=now, catalogue=catalogue
+    )
     resent = build_shipping(seed=seed + 1, sales=again, days_table=table, now=now, first=shipping.shipments.height + 1)
     all_orders = pl.concat([shipping.orders, resent.orders.select(shipping.orders.columns)])
     lines = pl.concat([sales.lines, again.lines])
@@ -98,17 +117,50 @@ def build_world(*, seed: int, now: datetime, variants: int, orders: int, days: i
     shipment_lines = pl.concat([shipping.lines, resent.lines])
     tickets = pl.concat([sold, returns.tickets]).sort("sold_at", "ticket", "line_number")
     stock = build_stock(
-        seed=seed, catalogue=catalogue, orders=all_orders, lines=lines, shipments=shipments, shipment_lines=shipment_lines, tickets=tickets,
-        returns=returns.lines, now=now, days=days,
+        seed=seed,
+        catalogue=catalogue,
+        orders=all_orders,
+        lines=lines,
+        shipments=shipments,
+        shipment_lines=shipment_lines,
+        tickets=tickets,
+        returns=returns.lines,
+        now=now,
+        days=days,
     )
     demand = unknown_demand(catalogue=catalogue, orders=all_orders, lines=lines, tickets=tickets, stock=stock, now=now)
 
     def shop(channel: str) -> Shop:
-        listings = build_listings(channel, seed=seed, catalogue=catalogue, prices=prices, stock=stock, demand=demand, now=now)
-        return build_shop(channel, catalogue=catalogue, listings=listings, orders=all_orders, lines=lines, refunds=returns.refunds, refund_lines=returns.refund_lines, now=now)
+        listings = build_listings(
+            channel, seed=seed, catalogue=catalogue, prices=prices, stock=stock, demand=demand, now=now
+        )
+        return build_shop(
+            channel,
+            catalogue=catalogue,
+            listings=listings,
+            orders=all_orders,
+            lines=lines,
+            refunds=returns.refunds,
+            refund_lines=returns.refund_lines,
+            now=now,
+        )
 
     return World(
-        seed=seed, now=now, days=days, catalogue=catalogue, prices=prices, location_days=table, orders=all_orders, lines=lines, shipments=shipments,
-        shipment_lines=shipment_lines, scans=scans_of(shipments, now), returns=returns, tickets=tickets, stock=stock, demand=demand,
-        web_fr=shop("web-fr"), web_be=shop("web-be"),
+        seed=seed,
+        now=now,
+        days=days,
+        catalogue=catalogue,
+        prices=prices,
+        location_days=table,
+        orders=all_orders,
+        lines=lines,
+        shipments=shipments,
+        shipment_lines=shipment_lines,
+        scans=scans_of(shipments, now),
+        returns=returns,
+        tickets=tickets,
+        stock=stock,
+        demand=demand,
+        web_fr=shop("web-fr"),
+        web_be=shop("web-be"),
     )

@@ -60,10 +60,19 @@ def build_catalogue(*, seed: int, variants: int, now: datetime) -> Catalogue:
     families = variants * 7 // 10 // len(SIZES)
     varied = families * len(SIZES)
     kits, services, cards = max(6, variants // 60), max(3, variants // 500), max(2, variants // 1000)
-    sizes = {"variant": varied, "simple": variants - varied, "kit": kits, "service": services, "gift_card": cards, "parent": families}
+    sizes = {
+        "variant": varied,
+        "simple": variants - varied,
+        "kit": kits,
+        "service": services,
+        "gift_card": cards,
+        "parent": families,
+    }
     total = sum(sizes.values())
     number = np.arange(total)
-    family = np.where(number < varied, number // len(SIZES), np.where(number >= total - families, number - (total - families), number))
+    family = np.where(
+        number < varied, number // len(SIZES), np.where(number >= total - families, number - (total - families), number)
+    )
     kind = pl.Series(np.repeat(np.array(list(sizes)), list(sizes.values())), dtype=pl.String)
     category = (family * 7919 + seed) % len(CATEGORIES)
     euros = np.exp(rng.uniform(np.log(5), np.log(200), total)).astype(np.int64)
@@ -101,22 +110,35 @@ def _described(items: pl.DataFrame) -> pl.DataFrame:
     special = ~pl.col("case").is_in(["none", "inactive", "gtin_invalid", "gtin_missing"])
     everywhere = special | pl.col("kind").is_in(["kit", "service", "gift_card"])
     wrong = pl.col("gtin").str.slice(0, 12) + ((pl.col("gtin").str.slice(12).cast(pl.Int64) + 1) % 10).cast(pl.String)
-    rate = pl.when(is_card).then(0).when(pl.col("category").is_in(REDUCED_VAT) & ~pl.col("kind").is_in(["service"])).then(550)
+    rate = (
+        pl.when(is_card)
+        .then(0)
+        .when(pl.col("category").is_in(REDUCED_VAT) & ~pl.col("kind").is_in(["service"]))
+        .then(550)
+    )
     return (
         items.with_columns(
             pl.format("A{}", pl.col("item").cast(pl.String).str.zfill(7)).alias("code"),
-            pl.format("ML-{}{}", pl.when(pl.col("kind") == "parent").then(pl.lit("P")).otherwise(pl.lit("")),
-                      pl.col("item").cast(pl.String).str.zfill(7)).alias("sku"),
+            pl.format(
+                "ML-{}{}",
+                pl.when(pl.col("kind") == "parent").then(pl.lit("P")).otherwise(pl.lit("")),
+                pl.col("item").cast(pl.String).str.zfill(7),
+            ).alias("sku"),
             pl.when(is_variant).then(pl.col("_first_parent") + pl.col("_family")).alias("parent"),
             pl.when(is_variant)
             .then(pl.format("{} taille {}", "name", "size"))
-            .when(pl.col("kind") == "kit").then(pl.format("Coffret {}", "name"))
-            .when(pl.col("kind") == "service").then(pl.format("Emballage cadeau {}", "item"))
-            .when(is_card).then(pl.format("Carte cadeau {}", "item"))
+            .when(pl.col("kind") == "kit")
+            .then(pl.format("Coffret {}", "name"))
+            .when(pl.col("kind") == "service")
+            .then(pl.format("Emballage cadeau {}", "item"))
+            .when(is_card)
+            .then(pl.format("Carte cadeau {}", "item"))
             .otherwise("name")
             .alias("name"),
-            pl.when(pl.col("case") == "gtin_invalid").then(wrong)
-            .when((pl.col("case") == "gtin_missing") | pl.col("kind").is_in(["parent", "service", "gift_card"])).then(None)
+            pl.when(pl.col("case") == "gtin_invalid")
+            .then(wrong)
+            .when((pl.col("case") == "gtin_missing") | pl.col("kind").is_in(["parent", "service", "gift_card"]))
+            .then(None)
             .otherwise("gtin")
             .alias("gtin"),
             rate.otherwise(2000).cast(pl.Int64).alias("rate_fr"),
@@ -141,5 +163,7 @@ def _kits(rng: np.random.Generator, items: pl.DataFrame, sizes: dict[str, int]) 
     kits = np.arange(first_kit, first_kit + sizes["kit"] - 1)
     chosen = rng.permutation(simple)[: 3 * len(kits)]
     kit = np.repeat(kits, 3)[: len(chosen)]
-    frame = pl.DataFrame({"kit": kit, "component": chosen, "qty": rng.integers(1, 3, len(chosen)), "third": np.arange(len(chosen)) % 3})
+    frame = pl.DataFrame(
+        {"kit": kit, "component": chosen, "qty": rng.integers(1, 3, len(chosen)), "third": np.arange(len(chosen)) % 3}
+    )
     return frame.filter((pl.col("third") < 2) | (pl.col("kit") % 2 == 0)).drop("third")

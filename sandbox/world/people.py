@@ -5,7 +5,19 @@ from __future__ import annotations
 import polars as pl
 
 FIRST = ("Zoé", "Émile", "Chloé", "Jules", "Inès", "Noël", "Léa", "Hugo", "Maëlle", "Théo", "Anaïs", "Loïc")
-LAST = ("Lefèvre", "Dupont", "Müller", "Garçon", "Peeters", "Rousseau", "Hoarau", "Schmitt", "Le Goff", "Janssens", "Martin")
+LAST = (
+    "Lefèvre",
+    "Dupont",
+    "Müller",
+    "Garçon",
+    "Peeters",
+    "Rousseau",
+    "Hoarau",
+    "Schmitt",
+    "Le Goff",
+    "Janssens",
+    "Martin",
+)
 
 
 def _plain(text: pl.Expr) -> pl.Expr:
@@ -23,6 +35,8 @@ def with_contact(frame: pl.DataFrame, shop: str) -> pl.DataFrame:
     if shop == "shop_be":
         capital = email.str.slice(0, 1).str.to_uppercase() + email.str.slice(1)
         country = pl.when(person % 20 == 0).then(pl.lit("FR")).otherwise(pl.lit("BE"))
-        return frame.with_columns(capital.alias("email"), pl.format("0033 6 {}", digits).alias("phone"), country.alias("country"))
+        return frame.with_columns(
+            capital.alias("email"), pl.format("0033 6 {}", digits).alias("phone"), country.alias("country")
+        )
     country = pl.when(person % 25 == 0).then(pl.lit("BE")).otherwise(pl.lit("FR"))
     return frame.with_columns(email.alias("email"), pl.format("06{}", digits).alias("phone"), country.alias("country"))

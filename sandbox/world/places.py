@@ -81,15 +81,46 @@ def _store(code: str) -> Location:
     return Location(code, "ML-FR", "Indian/Reunion" if code == "S10" else PARIS, calendar, 0)
 
 
-LOCATIONS = {WAREHOUSE: Location(WAREHOUSE, "ML-FR", PARIS, "fr-warehouse", 1), **{code: _store(code) for code in STORES}}
+LOCATIONS = {
+    WAREHOUSE: Location(WAREHOUSE, "ML-FR", PARIS, "fr-warehouse", 1),
+    **{code: _store(code) for code in STORES},
+}
 CHANNELS = {
     channel.code: channel
     for channel in (
         Channel("web-fr", "web", "ML-FR", "shop_fr", PARIS, "FR", "WEB-FR", ("WH1",), "WH1", 2, 50, 15, 1560, True),
         Channel(
-            "web-be", "web", "ML-BE", "shop_be", "Europe/Brussels", "BE", "WEB-BE", ("WH1", "S11"), "WH1", 1, 20, 30, 1560, True
+            "web-be",
+            "web",
+            "ML-BE",
+            "shop_be",
+            "Europe/Brussels",
+            "BE",
+            "WEB-BE",
+            ("WH1", "S11"),
+            "WH1",
+            1,
+            20,
+            30,
+            1560,
+            True,
         ),
-        Channel("marketplace", "marketplace", "ML-FR", "marketplace", PARIS, "FR", "MKP", ("WH1",), "WH1", 5, 10, 60, 1560, True),
+        Channel(
+            "marketplace",
+            "marketplace",
+            "ML-FR",
+            "marketplace",
+            PARIS,
+            "FR",
+            "MKP",
+            ("WH1",),
+            "WH1",
+            5,
+            10,
+            60,
+            1560,
+            True,
+        ),
         Channel("stores-fr", "stores", "ML-FR", "pos", PARIS, "FR", "STORE-FR", STORES_FR),
         Channel("stores-be", "stores", "ML-BE", "pos", "Europe/Brussels", "BE", "STORE-BE", STORES_BE),
     )
@@ -97,7 +128,10 @@ CHANNELS = {
 PARITY_GROUPS = {"france": ("web-fr", "stores-fr"), "europe": ("web-fr", "web-be")}
 RETURN_WINDOW_DAYS = 30
 LEGAL_REFUND_DAYS = 14
-ZONE_OF_PLACE = {**{code: place.zone for code, place in LOCATIONS.items()}, **{c.code: c.zone for c in CHANNELS.values()}}
+ZONE_OF_PLACE = {
+    **{code: place.zone for code, place in LOCATIONS.items()},
+    **{c.code: c.zone for c in CHANNELS.values()},
+}
 COMPANY_OF_PLACE = {
     **{code: place.company for code, place in LOCATIONS.items()},
     **{c.code: c.company for c in CHANNELS.values()},
@@ -177,14 +211,18 @@ def location_days(first: date, last: date) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def with_promise(frame: pl.DataFrame, days: pl.DataFrame, *, place: str, start: str, own: str, into: str) -> pl.DataFrame:
+def with_promise(
+    frame: pl.DataFrame, days: pl.DataFrame, *, place: str, start: str, own: str, into: str
+) -> pl.DataFrame:
     """Add the hand-over promise: the channel's own, else cut-off and handling time in working days of the place.
 
     Null when there is no start and no promise of the channel's own.
     """
     handling = {code: location.handling_days for code, location in LOCATIONS.items()}
     ends = days.filter("is_working").select(
-        pl.col("location").alias(place), pl.col("working_index").alias("_due_index"), pl.col("day_end_at").alias("_due_at")
+        pl.col("location").alias(place),
+        pl.col("working_index").alias("_due_index"),
+        pl.col("day_end_at").alias("_due_at"),
     )
     started = days.select(
         pl.col("location").alias(place), pl.col("local_date").alias("_day"), "is_working", "working_index", "cut_off_at"

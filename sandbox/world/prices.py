@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from sandbox.world.catalogue import Catalogue
-from sandbox.world.dice import INSTANT, dice, gross_of, half_up, instants, net_of, plant
+from sandbox.world.dice import INSTANT, dice, gross_of, half_up, net_of, plant
 from sandbox.world.places import CHANNELS, PARIS, midnight
 
 WEB_CASES = {
@@ -88,7 +88,10 @@ def build_prices(*, seed: int, catalogue: Catalogue, now: datetime, days: int) -
         days_ago(rng.integers(5, 26, size)).alias("past_to_at"),
         pl.Series("method_draw", rng.integers(0, 3, size)),
     )
-    at = {name: midnight(today + timedelta(days=offset)) for name, offset in (("far", -400), ("breach", -20), ("chain", -20), ("link", -6))}
+    at = {
+        name: midnight(today + timedelta(days=offset))
+        for name, offset in (("far", -400), ("breach", -20), ("chain", -20), ("link", -6))
+    }
     return Prices(
         cases.select("price_list", "channel", "item", "case"),
         _price_rows(cases, now, at),
@@ -103,7 +106,7 @@ def _cases(seed: int, catalogue: Catalogue, channel_code: str) -> pl.DataFrame:
         listed = items.filter("in_fr" if channel.code == "web-fr" else "in_be")
         shares: dict[str, float] = WEB_CASES
     elif channel.kind == "marketplace":
-        listed, shares = items.filter("in_fr" , "is_goods"), {}
+        listed, shares = items.filter("in_fr", "is_goods"), {}
     else:
         listed, shares = items.filter(pl.col("kind") != "parent", pl.col("case") != "inactive"), STORE_CASES
     components = catalogue.kits["component"].implode()
@@ -112,7 +115,9 @@ def _cases(seed: int, catalogue: Catalogue, channel_code: str) -> pl.DataFrame:
     chosen = listed.filter(plain).select("item", "kind")
     simple = chosen.filter(pl.col("kind") == "simple")["item"]
     narrow = {name: share for name, share in shares.items() if name in NEEDS_SIMPLE}
-    first = pl.DataFrame({"item": simple, "case": plant(rng, len(simple), {k: v * len(chosen) / len(simple) for k, v in narrow.items()})})
+    first = pl.DataFrame(
+        {"item": simple, "case": plant(rng, len(simple), {k: v * len(chosen) / len(simple) for k, v in narrow.items()})}
+    )
     rest = chosen.join(first.filter(pl.col("case") != "none"), on="item", how="anti")
     wide = {name: share for name, share in shares.items() if name not in NEEDS_SIMPLE}
     second = rest.select("item", plant(rng, rest.height, wide).alias("case"))
@@ -121,35 +126,43 @@ def _cases(seed: int, catalogue: Catalogue, channel_code: str) -> pl.DataFrame:
     dearer = pl.when((pl.col("item") % 10 == 3) & pl.lit(channel.kind == "stores")).then(200).otherwise(0)
     base = pl.col("base_minor") * 108 // 100 if channel.kind == "marketplace" else pl.col("base_minor")
     gross = gross_of(net, pl.col(rate)) if channel.territory == "BE" else base
-    return (
-        listed.join(planned, on="item", how="left", suffix="_price", maintain_order="left")
-        .select(
-            pl.lit(channel.price_list).alias("price_list"),
-            pl.lit(channel.code).alias("channel"),
-            "item",
-            pl.col("case_price").fill_null("none").alias("case"),
-            pl.col(rate).alias("rate"),
-            (gross + dearer).alias("gross"),
-            pl.lit(channel.code != "web-be").alias("is_ttc"),
-        )
+    return listed.join(planned, on="item", how="left", suffix="_price", maintain_order="left").select(
+        pl.lit(channel.price_list).alias("price_list"),
+        pl.lit(channel.code).alias("channel"),
+        "item",
+        pl.col("case_price").fill_null("none").alias("case"),
+        pl.col(rate).alias("rate"),
+        (gross + dearer).alias("gross"),
+        pl.lit(channel.code != "web-be").alias("is_ttc"),
     )
 
 
 def _price_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime]) -> pl.DataFrame:
     flight = pl.lit(now - timedelta(seconds=FLIGHT_S)).cast(INSTANT)
     moved = (
-        pl.when("changes").then(pl.col("changed_at"))
-        .when(pl.col("case") == "prior_breach").then(pl.lit(at["breach"]).cast(INSTANT))
-        .when(pl.col("case") == "price_in_flight").then(flight)
+        pl.when("changes")
+        .then(pl.col("changed_at"))
+        .when(pl.col("case") == "prior_breach")
+        .then(pl.lit(at["breach"]).cast(INSTANT))
+        .when(pl.col("case") == "price_in_flight")
+        .then(flight)
     )
     older = (
-        pl.when("changes").then(pl.col("gross") * (10_000 + pl.col("raise_bp")) // 10_000)
-        .when(pl.col("case") == "prior_breach").then(pl.col("gross") * 8 // 10)
+        pl.when("changes")
+        .then(pl.col("gross") * (10_000 + pl.col("raise_bp")) // 10_000)
+        .when(pl.col("case") == "prior_breach")
+        .then(pl.col("gross") * 8 // 10)
         .otherwise(pl.col("gross") + 100)
     )
     priced = cases.filter(pl.col("case") != "unpriced").with_columns(moved.alias("moved_at"), older.alias("older"))
     first = pl.lit(at["far"]).cast(INSTANT)
-    common = ["price_list", "item", "rate", "is_ttc", pl.when(pl.col("case") == "dollars").then(pl.lit("USD")).otherwise(pl.lit("EUR")).alias("currency")]
+    common = [
+        "price_list",
+        "item",
+        "rate",
+        "is_ttc",
+        pl.when(pl.col("case") == "dollars").then(pl.lit("USD")).otherwise(pl.lit("EUR")).alias("currency"),
+    ]
     before = priced.filter(pl.col("moved_at").is_not_null()).select(
         *common,
         pl.col("older").alias("gross"),
@@ -168,7 +181,9 @@ def _price_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime]) -> 
     return (
         pl.concat([before, current])
         .with_columns(pl.when("is_ttc").then("gross").otherwise(net).alias("amount"))
-        .with_columns(pl.when("is_ttc").then("amount").otherwise(gross_of(pl.col("amount"), pl.col("rate"))).alias("gross"))
+        .with_columns(
+            pl.when("is_ttc").then("amount").otherwise(gross_of(pl.col("amount"), pl.col("rate"))).alias("gross")
+        )
         .sort("price_list", "item", "valid_from_at")
     )
 
@@ -176,32 +191,70 @@ def _price_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime]) -> 
 def _promotion_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime], today_midnight) -> pl.DataFrame:  # type: ignore[no-untyped-def]
     """One or two promotions per article and list, as its case asks."""
     case = pl.col("case")
-    running = ["promo", "late", "missing_promo", "wrong_depth", "prior_breach", "ambiguous", "priority", "best_price", "stackable"]
+    running = [
+        "promo",
+        "late",
+        "missing_promo",
+        "wrong_depth",
+        "prior_breach",
+        "ambiguous",
+        "priority",
+        "best_price",
+        "stackable",
+    ]
     starts = (
-        pl.when(case.is_in(running)).then("running_from_at")
-        .when(case.is_in(["promo_past", "leaked"])).then("past_from_at")
-        .when(case == "promo_future").then(pl.lit(today_midnight(2)).cast(INSTANT))
-        .when(case == "chain").then(pl.lit(at["chain"]).cast(INSTANT))
-        .when(case == "promo_in_flight").then(pl.lit(now - timedelta(seconds=FLIGHT_S)).cast(INSTANT))
+        pl.when(case.is_in(running))
+        .then("running_from_at")
+        .when(case.is_in(["promo_past", "leaked"]))
+        .then("past_from_at")
+        .when(case == "promo_future")
+        .then(pl.lit(today_midnight(2)).cast(INSTANT))
+        .when(case == "chain")
+        .then(pl.lit(at["chain"]).cast(INSTANT))
+        .when(case == "promo_in_flight")
+        .then(pl.lit(now - timedelta(seconds=FLIGHT_S)).cast(INSTANT))
     )
     ends = (
-        pl.when(case.is_in(["promo_past", "leaked"])).then("past_to_at")
-        .when(case == "promo_future").then(pl.lit(today_midnight(9)).cast(INSTANT))
-        .when(case == "chain").then(pl.lit(at["link"]).cast(INSTANT))
+        pl.when(case.is_in(["promo_past", "leaked"]))
+        .then("past_to_at")
+        .when(case == "promo_future")
+        .then(pl.lit(today_midnight(9)).cast(INSTANT))
+        .when(case == "chain")
+        .then(pl.lit(at["link"]).cast(INSTANT))
         .otherwise("running_to_at")
     )
     free = case.is_in(["promo", "promo_past", "promo_future", "late", "missing_promo", "leaked", "chain"])
     method = pl.col("method_draw")
     depth = pl.when(case.is_in(["priority", "best_price"])).then(90).otherwise(80)
     fixed = pl.col("gross") * depth // 100
-    first = cases.with_columns(starts.alias("starts_at")).filter(pl.col("starts_at").is_not_null()).with_columns(
-        ends.alias("ends_at"),
-        pl.when(free & (method == 1)).then(pl.lit("amount_off")).when(free & (method == 2)).then(pl.lit("percentage_off")).otherwise(pl.lit("fixed_price")).alias("method"),
-        pl.when(~free | (method == 0)).then(fixed).when(method == 1).then(pl.col("gross") // 10).cast(pl.Int64).alias("amount_minor"),
-        pl.when(free & (method == 2)).then(1000 * (1 + pl.col("item") % 3)).cast(pl.Int64).alias("percentage_bp"),
-        pl.when(case == "priority").then(1).when(case.is_in(["ambiguous", "best_price", "stackable"])).then(3).otherwise(5).cast(pl.Int64).alias("priority"),
-        (case == "stackable").alias("is_stackable"),
-        pl.lit(1).alias("rank"),
+    first = (
+        cases.with_columns(starts.alias("starts_at"))
+        .filter(pl.col("starts_at").is_not_null())
+        .with_columns(
+            ends.alias("ends_at"),
+            pl.when(free & (method == 1))
+            .then(pl.lit("amount_off"))
+            .when(free & (method == 2))
+            .then(pl.lit("percentage_off"))
+            .otherwise(pl.lit("fixed_price"))
+            .alias("method"),
+            pl.when(~free | (method == 0))
+            .then(fixed)
+            .when(method == 1)
+            .then(pl.col("gross") // 10)
+            .cast(pl.Int64)
+            .alias("amount_minor"),
+            pl.when(free & (method == 2)).then(1000 * (1 + pl.col("item") % 3)).cast(pl.Int64).alias("percentage_bp"),
+            pl.when(case == "priority")
+            .then(1)
+            .when(case.is_in(["ambiguous", "best_price", "stackable"]))
+            .then(3)
+            .otherwise(5)
+            .cast(pl.Int64)
+            .alias("priority"),
+            (case == "stackable").alias("is_stackable"),
+            pl.lit(1).alias("rank"),
+        )
     )
     second = first.filter(case.is_in(["ambiguous", "priority", "best_price", "stackable", "chain"])).with_columns(
         pl.when(case == "chain").then("ends_at").otherwise("starts_at").alias("starts_at"),
@@ -213,7 +266,17 @@ def _promotion_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime],
         pl.lit(False).alias("is_stackable"),
         pl.lit(2).alias("rank"),
     )
-    columns = ["price_list", "item", "method", "amount_minor", "percentage_bp", "starts_at", "ends_at", "priority", "is_stackable"]
+    columns = [
+        "price_list",
+        "item",
+        "method",
+        "amount_minor",
+        "percentage_bp",
+        "starts_at",
+        "ends_at",
+        "priority",
+        "is_stackable",
+    ]
     rows = pl.concat([first, second]).sort("price_list", "item", "rank")
     return rows.select(
         pl.format("PR{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(7)).alias("promotion"), *columns
@@ -230,8 +293,13 @@ def expected_prices(prices: Prices, asked: pl.DataFrame) -> pl.DataFrame:
     regular = (
         asked.select("_row", "price_list", "item", "at")
         .join(prices.prices, on=["price_list", "item"])
-        .filter(pl.col("valid_from_at") <= pl.col("at"), pl.col("true_to_at").is_null() | (pl.col("at") < pl.col("true_to_at")))
-        .select("_row", pl.col("gross").alias("regular"), "rate", "currency", pl.col("valid_from_at").alias("price_from_at"))
+        .filter(
+            pl.col("valid_from_at") <= pl.col("at"),
+            pl.col("true_to_at").is_null() | (pl.col("at") < pl.col("true_to_at")),
+        )
+        .select(
+            "_row", pl.col("gross").alias("regular"), "rate", "currency", pl.col("valid_from_at").alias("price_from_at")
+        )
     )
     ranked = (
         asked.select("_row", "price_list", "item", "at")
@@ -241,17 +309,29 @@ def expected_prices(prices: Prices, asked: pl.DataFrame) -> pl.DataFrame:
         .with_columns(price_under(pl.col("regular")).alias("promotion_price"))
         .sort("_row", "priority", "promotion_price", "is_stackable", "promotion")
         .with_columns(
-            (pl.struct("priority", "promotion_price", "is_stackable") == pl.struct("priority", "promotion_price", "is_stackable").shift(-1).over("_row"))
+            (
+                pl.struct("priority", "promotion_price", "is_stackable")
+                == pl.struct("priority", "promotion_price", "is_stackable").shift(-1).over("_row")
+            )
             .fill_null(False)
             .alias("is_ambiguous")
         )
         .unique("_row", keep="first", maintain_order=True)
-        .select("_row", "promotion", "promotion_price", "is_ambiguous", pl.col("starts_at").alias("promotion_starts_at"), pl.col("ends_at").alias("promotion_ends_at"))
+        .select(
+            "_row",
+            "promotion",
+            "promotion_price",
+            "is_ambiguous",
+            pl.col("starts_at").alias("promotion_starts_at"),
+            pl.col("ends_at").alias("promotion_ends_at"),
+        )
     )
     return (
         asked.join(regular, on="_row", how="left", maintain_order="left")
         .join(ranked, on="_row", how="left", maintain_order="left")
         .with_columns(pl.col("is_ambiguous").fill_null(False))
-        .with_columns(pl.when(~pl.col("is_ambiguous")).then(pl.coalesce("promotion_price", "regular")).alias("expected"))
+        .with_columns(
+            pl.when(~pl.col("is_ambiguous")).then(pl.coalesce("promotion_price", "regular")).alias("expected")
+        )
         .drop("_row")
     )

@@ -15,13 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from sandbox.world.truth_prices import price_truth
+from sandbox.world.truth_returns import returns_truth
 from sandbox.world.truth_rows import Verdict, as_json
+from sandbox.world.truth_shipping import shipping_truth
 from sandbox.world.truth_stock import stock_truth
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
-PARTS: tuple[Callable[[World], Verdict], ...] = (stock_truth,)
+PARTS: tuple[Callable[[World], Verdict], ...] = (stock_truth, shipping_truth, returns_truth, price_truth)
 
 
 def truth_of(world: World) -> dict[str, Any]:

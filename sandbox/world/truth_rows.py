@@ -8,7 +8,16 @@ from typing import Any
 
 import polars as pl
 
-VALUE_COLUMNS = ["kpi_code", "measure", "period_kind", "period_start_on", "dimension_kind", "dimension_code", "numerator", "denominator"]
+VALUE_COLUMNS = [
+    "kpi_code",
+    "measure",
+    "period_kind",
+    "period_start_on",
+    "dimension_kind",
+    "dimension_code",
+    "numerator",
+    "denominator",
+]
 EXCLUSION_COLUMNS = ["kpi_code", "measure", "dimension_kind", "dimension_code", "reason", "excluded_qty"]
 EVERY = ("all", "company", "channel", "location", "carrier", "category")
 IN_TIME = ("all", "channel")
@@ -26,7 +35,9 @@ class Verdict:
 def as_json(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Rows with dates and instants as ISO text."""
     texts = [
-        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(dtype, pl.Datetime) else pl.col(name).dt.strftime("%Y-%m-%d")
+        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if isinstance(dtype, pl.Datetime)
+        else pl.col(name).dt.strftime("%Y-%m-%d")
         for name, dtype in frame.schema.items()
         if isinstance(dtype, pl.Datetime) or dtype == pl.Date
     ]
@@ -46,12 +57,19 @@ def groups(frame: pl.DataFrame, dimensions: Sequence[str], day: str | None) -> l
                 start = pl.col(day) if period == "day" else pl.col(day).dt.truncate("1mo")
             code = pl.lit("all") if dimension == "all" else pl.col(dimension).fill_null("unknown")
             rows = frame.with_columns(start.alias("period_start_on"), code.alias("dimension_code"))
-            found.append((rows if period == "all" or day is None else rows.filter(pl.col(day).is_not_null()), period, dimension))
+            found.append(
+                (rows if period == "all" or day is None else rows.filter(pl.col(day).is_not_null()), period, dimension)
+            )
     return found
 
 
 def rates(
-    frame: pl.DataFrame, kpi: str, measures: dict[str, tuple[pl.Expr, pl.Expr | None]], *, dimensions: Sequence[str], day: str | None = None
+    frame: pl.DataFrame,
+    kpi: str,
+    measures: dict[str, tuple[pl.Expr, pl.Expr | None]],
+    *,
+    dimensions: Sequence[str],
+    day: str | None = None,
 ) -> pl.DataFrame:
     """KPI rows. `measures`: name -> (numerator, denominator or None for a sum), as expressions that are summed over the rows.
 
@@ -72,36 +90,73 @@ def rates(
     return pl.concat(found)
 
 
-def _rows(grouped: pl.DataFrame, kpi: str, measure: str, period: str, dimension: str, numerator: pl.Expr, denominator: pl.Expr) -> pl.DataFrame:
+def _rows(
+    grouped: pl.DataFrame, kpi: str, measure: str, period: str, dimension: str, numerator: pl.Expr, denominator: pl.Expr
+) -> pl.DataFrame:
     return grouped.select(
-        pl.lit(kpi).alias("kpi_code"), pl.lit(measure).alias("measure"), pl.lit(period).alias("period_kind"), "period_start_on",
-        pl.lit(dimension).alias("dimension_kind"), "dimension_code", numerator.alias("numerator"), denominator.alias("denominator"),
+        pl.lit(kpi).alias("kpi_code"),
+        pl.lit(measure).alias("measure"),
+        pl.lit(period).alias("period_kind"),
+        "period_start_on",
+        pl.lit(dimension).alias("dimension_kind"),
+        "dimension_code",
+        numerator.alias("numerator"),
+        denominator.alias("denominator"),
     ).sort("period_start_on", "dimension_code")
 
 
 def percentiles(
-    frame: pl.DataFrame, kpi: str, measure: str, *, seconds: str, weight: str, at: Sequence[int], dimensions: Sequence[str], day: str
+    frame: pl.DataFrame,
+    kpi: str,
+    measure: str,
+    *,
+    seconds: str,
+    weight: str,
+    at: Sequence[int],
+    dimensions: Sequence[str],
+    day: str,
 ) -> pl.DataFrame:
     """Nearest-rank percentiles of `seconds`, weighted by units: the least one that at least P % of the units do not exceed."""
     found = []
     for rows, period, dimension in groups(frame.filter(pl.col(seconds).is_not_null()), dimensions, day):
         key = ["period_start_on", "dimension_code"]
-        ranked = rows.sort(*key, seconds).with_columns(pl.col(weight).cum_sum().over(key).alias("_so_far"), pl.col(weight).sum().over(key).alias("_total"))
+        ranked = rows.sort(*key, seconds).with_columns(
+            pl.col(weight).cum_sum().over(key).alias("_so_far"), pl.col(weight).sum().over(key).alias("_total")
+        )
         for share in at:
-            least = ranked.filter(100 * pl.col("_so_far") >= share * pl.col("_total")).group_by(key).agg(pl.col(seconds).min().cast(pl.Int64).alias("p"))
-            found.append(_rows(least, kpi, f"{measure}_p{share}", period, dimension, pl.col("p"), pl.lit(None, pl.Int64)))
+            least = (
+                ranked.filter(100 * pl.col("_so_far") >= share * pl.col("_total"))
+                .group_by(key)
+                .agg(pl.col(seconds).min().cast(pl.Int64).alias("p"))
+            )
+            found.append(
+                _rows(least, kpi, f"{measure}_p{share}", period, dimension, pl.col("p"), pl.lit(None, pl.Int64))
+            )
     return pl.concat(found)
 
 
-def exclusions(frame: pl.DataFrame, kpi: str, measure: str, *, weight: pl.Expr | None = None, dimensions: Sequence[str]) -> pl.DataFrame:
+def exclusions(
+    frame: pl.DataFrame, kpi: str, measure: str, *, weight: pl.Expr | None = None, dimensions: Sequence[str]
+) -> pl.DataFrame:
     """Exclusion rows from the frame's `reason` column (null: rated). `weight`: units of a row, 1 by default."""
-    left_out = frame.filter(pl.col("reason").is_not_null()).with_columns((pl.lit(1, pl.Int64) if weight is None else weight).alias("_weight"))
+    left_out = frame.filter(pl.col("reason").is_not_null()).with_columns(
+        (pl.lit(1, pl.Int64) if weight is None else weight).alias("_weight")
+    )
     found = []
     for dimension in dimensions:
         code = pl.lit("all") if dimension == "all" else pl.col(dimension).fill_null("unknown")
         found.append(
-            left_out.with_columns(code.alias("dimension_code")).group_by("dimension_code", "reason").agg(pl.col("_weight").sum().cast(pl.Int64).alias("excluded_qty"))
-            .select(pl.lit(kpi).alias("kpi_code"), pl.lit(measure).alias("measure"), pl.lit(dimension).alias("dimension_kind"), "dimension_code", "reason", "excluded_qty")
+            left_out.with_columns(code.alias("dimension_code"))
+            .group_by("dimension_code", "reason")
+            .agg(pl.col("_weight").sum().cast(pl.Int64).alias("excluded_qty"))
+            .select(
+                pl.lit(kpi).alias("kpi_code"),
+                pl.lit(measure).alias("measure"),
+                pl.lit(dimension).alias("dimension_kind"),
+                "dimension_code",
+                "reason",
+                "excluded_qty",
+            )
             .sort("dimension_code", "reason")
         )
     return pl.concat(found)
