@@ -57,11 +57,11 @@ def build_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> ModelResult:
         raise ModelFailed(
             f"model {model.name} did not run: {error}", where=Where(file=str(model.path)), action="correct its query"
         ) from error
-    counted = con.execute(f"select count(*) from {table}").fetchone()
+    counted = con.execute(f"select count(*) from {table}").fetchall()
     described = con.execute(f"select * from {table} limit 0").description or []
     return ModelResult(
         name=model.name,
-        rows=int(counted[0]) if counted else 0,
+        rows=int(counted[0][0]),
         seconds=time.monotonic() - started,
         columns={str(column[0]): str(column[1]) for column in described},
     )
@@ -76,10 +76,11 @@ def _create_schema(con: duckdb.DuckDBPyConnection, schema: str) -> None:
 
 def _comment(con: duckdb.DuckDBPyConnection, model: SqlModel) -> None:
     table = quoted(model.name)
-    con.execute(f"comment on table {table} is {_text(model.description)}")
+    statements = [f"comment on table {table} is {_text(model.description)}"]
     for name, column in model.columns.items():
         told = f"{column.description} [{column.unit}]" if column.unit else column.description
-        con.execute(f'comment on column {table}."{name}" is {_text(told)}')
+        statements.append(f'comment on column {table}."{name}" is {_text(told)}')
+    con.execute("; ".join(statements))
 
 
 def _text(value: str) -> str:

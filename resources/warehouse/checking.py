@@ -43,8 +43,9 @@ def run_checks(
 def run_check(con: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:
     """Run one check."""
     try:
-        counted = con.execute(f"select count(*) from (\n{check.query}\n) as offending").fetchone()
-        failing = int(counted[0]) if counted else 0
+        # fetchall: since DuckDB 2.0 a result that is not read to its end bars the connection.
+        counted = con.execute(f"select count(*) from (\n{check.query}\n) as offending").fetchall()
+        failing = int(counted[0][0])
         sample = (
             con.sql(f"select * from (\n{check.query}\n) as offending limit {SAMPLE_ROWS}").pl().to_dicts()
             if failing

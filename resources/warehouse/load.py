@@ -136,8 +136,7 @@ def set_run_clock(con: duckdb.DuckDBPyConnection, *, as_of_at: datetime, run_id:
 
 
 def _number(con: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()) -> int:
-    row = con.execute(query, list(parameters)).fetchone()
-    return int(row[0]) if row else 0
+    return int(con.execute(query, list(parameters)).fetchall()[0][0])
 
 
 def _read_incoming(con: duckdb.DuckDBPyConnection, entity_name: str, keys: Sequence[str], files: list[str]) -> int:
@@ -212,8 +211,8 @@ def _bury(
         where f.entity = ? and f.system_code = t.system_code and f.stream = t._stream
             and t.observed_at < f.observed_at and not t._is_deleted""",
         [entity_name],
-    ).fetchone()
-    return (int(buried[0]) if buried else 0), tuple(held)
+    ).fetchall()
+    return int(buried[0][0]), tuple(held)
 
 
 def _record_full_reading(
@@ -225,8 +224,8 @@ def _record_full_reading(
     found = con.execute(
         "select max(observed_at) from incoming where system_code = ? and _stream = ? and extract_id = ?",
         [*stream, scope.extract_id],
-    ).fetchone()
-    observed_at = found[0] if found else None
+    ).fetchall()
+    observed_at = found[0][0]
     live = f"select count(*) from {table} where system_code = ? and _stream = ? and not _is_deleted"
     live_qty = _number(con, live, stream)
     if observed_at is None:

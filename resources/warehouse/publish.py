@@ -112,8 +112,8 @@ def _row_counts(path: Path) -> dict[str, int]:
         ).fetchall()
         counts: dict[str, int] = {}
         for schema, table in found:
-            row = con.execute(f'select count(*) from published."{schema}"."{table}"').fetchone()
-            counts[f"{schema}.{table}"] = int(row[0]) if row else 0
+            row = con.execute(f'select count(*) from published."{schema}"."{table}"').fetchall()
+            counts[f"{schema}.{table}"] = int(row[0][0])
         return counts
     finally:
         con.close()
