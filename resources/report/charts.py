@@ -14,7 +14,14 @@ _CONFIG: dict[str, Any] = {
     "font": "system-ui, sans-serif",
     "background": "transparent",
     "view": {"stroke": None},
-    "axis": {"labelColor": MUTED, "gridColor": GRID, "domain": False, "ticks": False, "labelFontSize": 11, "title": None},
+    "axis": {
+        "labelColor": MUTED,
+        "gridColor": GRID,
+        "domain": False,
+        "ticks": False,
+        "labelFontSize": 11,
+        "title": None,
+    },
 }
 
 
@@ -22,7 +29,7 @@ def trend_chart(kpi: Kpi) -> dict[str, Any] | None:
     """The KPI by day as a line, with target and alert as rules; None with fewer than two days."""
     if kpi.trend.height < 2:
         return None
-    days = alt.Data(
+    days = alt.InlineData(
         values=[
             {"day": row["day"].isoformat(), "value": row["value"], "n": row["numerator"], "d": row["denominator"]}
             for row in kpi.trend.iter_rows(named=True)
@@ -42,7 +49,10 @@ def trend_chart(kpi: Kpi) -> dict[str, Any] | None:
             ],
         )
     )
-    layers = [line, *(_rule(level, colour) for level, colour in ((kpi.target, GOOD), (kpi.alert, ALERT)) if level is not None)]
+    layers = [
+        line,
+        *(_rule(level, colour) for level, colour in ((kpi.target, GOOD), (kpi.alert, ALERT)) if level is not None),
+    ]
     return _finish(alt.layer(*layers), height=150)
 
 
@@ -50,7 +60,7 @@ def breakdown_chart(kpi: Kpi) -> dict[str, Any] | None:
     """The KPI by location or channel as bars, worst first; None without a row."""
     if kpi.breakdown.is_empty():
         return None
-    bars = alt.Data(
+    bars = alt.InlineData(
         values=[
             {"code": row["code"], "value": row["value"], "n": row["numerator"], "d": row["denominator"]}
             for row in kpi.breakdown.iter_rows(named=True)
@@ -74,13 +84,14 @@ def breakdown_chart(kpi: Kpi) -> dict[str, Any] | None:
 
 
 def _rule(level: float, colour: str) -> alt.Chart:
-    return (
-        alt.Chart(alt.Data(values=[{"level": level}]))
+    rule: alt.Chart = (
+        alt.Chart(alt.InlineData(values=[{"level": level}]))
         .mark_rule(color=colour, strokeDash=[4, 3], strokeWidth=1.2)
         .encode(y="level:Q")
     )
+    return rule
 
 
-def _finish(chart: alt.LayerChart, *, height: int) -> dict[str, Any]:
+def _finish(chart: alt.LayerChart | alt.FacetChart, *, height: int) -> dict[str, Any]:
     specification: dict[str, Any] = chart.properties(width="container", height=height).configure(**_CONFIG).to_dict()
     return specification
