@@ -157,13 +157,15 @@ class Operations:
                     .where(quarantine.c.quarantine_id == quarantine_id)
                     .values(attempts=quarantine.c.attempts + 1, rule=rule, reason=reason)
                 )
-            for receipt in receipts:
+            if receipts:
                 same = (
-                    (t.file_receipt.c.system_code == receipt.system_code)
-                    & (t.file_receipt.c.stream == receipt.stream)
-                    & (t.file_receipt.c.name == receipt.name)
+                    (t.file_receipt.c.system_code == manifest.system_code)
+                    & (t.file_receipt.c.stream == manifest.stream)
+                    & (t.file_receipt.c.name == sa.bindparam("file_name"))
                 )
-                connection.execute(sa.delete(t.file_receipt).where(same))
+                connection.execute(
+                    sa.delete(t.file_receipt).where(same), [{"file_name": receipt.name} for receipt in receipts]
+                )
             _insert(connection, t.file_receipt, [asdict(receipt) for receipt in receipts])
             _insert(connection, t.exchange, [asdict(entry) for entry in journal])
             if cursor_at is not None:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from resources.connectors.sdk.csv_records import Records, cut_at_record, find_records
+from resources.connectors.sdk.csv_records import Records, cut_at_record, find_records, has_spaces_at_the_edge
 from resources.connectors.sdk.feed import CsvFormat, Feed
 from resources.connectors.sdk.mapping import TextRows, shown
 from resources.connectors.sdk.stream import RawRow, Reject
@@ -157,7 +157,7 @@ class _CsvReader:
             raise ContractBroken(
                 f"{records.size} records were read as {frame.height}", where=Where(file=self._identity.name)
             )
-        if records.has_quotes or _has_spaces_at_the_edge(text, self._dialect.delimiter.encode()):
+        if records.has_quotes or has_spaces_at_the_edge(text, self._delimiter):
             frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
         return frame
 
@@ -232,8 +232,3 @@ class _CsvReader:
             column = raw.count(self._delimiter, 0, at) + 1
             rejects.append(self._reject(int(records.lines[number]), raw, "wrong_encoding", reason, column))
         return frame.filter(~suspicious) if numbers else frame, records.without(numbers), rejects
-
-
-def _has_spaces_at_the_edge(text: bytes, delimiter: bytes) -> bool:
-    edges = (b" " + delimiter, delimiter + b" ", b" \n", b"\n ", b"\t")
-    return text.startswith(b" ") or any(edge in text for edge in edges)

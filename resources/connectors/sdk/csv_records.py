@@ -1,6 +1,6 @@
 """Where the records of a piece of CSV start and end, and which of them are not well formed. What is in them is not looked at.
 
-A piece without quotes and with the right number of delimiters is taken as regular: its places are worked out only when asked.
+A piece without quotes whose lines all have the right width is regular: its places are worked out only when asked.
 """
 
 from __future__ import annotations
@@ -76,33 +76,37 @@ def find_records(
     piece: bytes, first_line: int, *, delimiter: int, quote: int | None, width: int
 ) -> tuple[Records, dict[int, Problem]]:
     """Records of a piece that ends with a newline, and the problems of those that are not well formed. Blank lines are none."""
-    has_quotes = quote is not None and quote in piece
-    rows = piece.count(b"\n")
-    separators = np.frombuffer(piece, np.uint8) == delimiter
-    if not has_quotes and width > 1 and np.count_nonzero(separators) == rows * (width - 1):
-        # One record too long beside one too short would count the same, so each line is looked at, at little cost.
-        ends = np.flatnonzero(np.frombuffer(piece, np.uint8) == NEWLINE)
-        if _is_regular(separators, ends, width):
-            return Records(piece, first_line, rows), {}
     array = np.frombuffer(piece, np.uint8)
     newlines = np.flatnonzero(array == NEWLINE)
-    delimiters = np.flatnonzero(separators)
+    separators = array == delimiter
+    has_quotes = quote is not None and quote in piece
     ends = newlines
     if has_quotes and quote is not None:
         quotes = np.flatnonzero(array == quote)
         if not _are_legal(array, quotes, newlines, delimiter, quote):
             return _line_by_line(piece, first_line, delimiter, quote, width)
         ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
-        delimiters = delimiters[np.searchsorted(quotes, delimiters) % 2 == 0]
+        inside = np.flatnonzero(separators)
+        separators[inside[np.searchsorted(quotes, inside) % 2 == 1]] = False
     starts = _starts(ends)
-    lines = first_line + np.searchsorted(newlines, starts)
-    widths = np.searchsorted(delimiters, ends) - np.searchsorted(delimiters, starts) + 1
+    widths = _counts(separators, starts) + 1
+    if not has_quotes and width > 1 and bool((widths == width).all()):
+        return Records(piece, first_line, int(ends.size)), {}
+    lines = first_line + (np.searchsorted(newlines, starts) if has_quotes else np.arange(ends.size))
     filled = ends > starts
-    records = Records(
-        piece, first_line, int(filled.sum()), has_quotes, (starts[filled], ends[filled], lines[filled])
-    )
+    places = (starts[filled], ends[filled], lines[filled])
     widths = widths[filled]
+    records = Records(piece, first_line, int(widths.size), has_quotes, places)
     return records, {int(n): _wrong_width(int(widths[n]), width) for n in np.flatnonzero(widths != width)}
+
+
+def has_spaces_at_the_edge(piece: bytes, delimiter: int) -> bool:
+    """Whether a cell starts or ends with a space or a tab."""
+    array = np.frombuffer(piece, np.uint8)
+    spaces = array == 32
+    edges = (array == delimiter) | (array == NEWLINE)
+    touches = bool((spaces[:-1] & edges[1:]).any() or (spaces[1:] & edges[:-1]).any())
+    return touches or piece.startswith(b" ") or b"\t" in piece
 
 
 def cut_at_record(data: bytes, quote: int | None) -> int:
@@ -122,14 +126,11 @@ def _starts(ends: Places) -> Places:
     return np.concatenate((np.zeros(min(1, ends.size), np.int64), ends[:-1] + 1))
 
 
-def _is_regular(separators: npt.NDArray[np.bool_], ends: Places, width: int) -> bool:
-    """Whether every line holds width - 1 delimiters, given that there are that many on average."""
-    places = np.flatnonzero(separators)
-    if not ends.size:
-        return True
-    grouped = places.reshape(ends.size, width - 1)
-    starts = _starts(ends)
-    return bool((grouped[:, 0] >= starts).all() and (grouped[:, -1] < ends).all())
+def _counts(marks: npt.NDArray[np.bool_], starts: Places) -> Places:
+    """How many marks there are from each start to the next one."""
+    if not starts.size:
+        return np.empty(0, np.int64)
+    return np.add.reduceat(marks.view(np.uint8), starts, dtype=np.int64)
 
 
 def _wrong_width(found: int, width: int) -> Problem:

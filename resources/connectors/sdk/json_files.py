@@ -108,7 +108,7 @@ def _piece(
             )
         )
     columns = {name: [_text(row.get(name)) for row in rows] for name in feed.columns}
-    root = placed(columns, pl.Series([line for line, _ in kept], dtype=pl.Int64), identity)
+    root = placed(columns, [line for line, _ in kept], identity)
     children = {name: _items(rows, child.path, tuple(child.columns)) for name, child in feed.children.items()}
 
     def raw_of(number: int) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate
 
+import numpy as np
 import polars as pl
 
 from resources.connectors.sdk.mapping import FILE, LINE, OBSERVED, PARENT, PLACE, TextRows
@@ -45,10 +46,13 @@ class Piece:
     announced: Announced = Announced()
 
 
-def placed(columns: Mapping[str, pl.Series | Sequence[str | None]], lines: pl.Series, identity: FileIdentity) -> pl.DataFrame:
+def placed(
+    columns: Mapping[str, Sequence[str | None]], lines: Sequence[int], identity: FileIdentity
+) -> pl.DataFrame:
     """A root frame: columns of text and the place of each row."""
-    frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
-    return with_place(frame, lines, identity)
+    # One construction: a feed may be thousands of files of a few rows.
+    place = {FILE: [identity.name] * len(lines), LINE: lines, OBSERVED: [identity.observed_at] * len(lines)}
+    return pl.DataFrame({**columns, **place}, schema=dict.fromkeys(columns, pl.String) | PLACE)
 
 
 def with_place(frame: pl.DataFrame, lines: pl.Series, identity: FileIdentity) -> pl.DataFrame:
@@ -77,11 +81,7 @@ def merge_rows(parts: Sequence[TextRows]) -> TextRows:
         return parts[0]
     offsets = [0, *accumulate(part.root.height for part in parts)]
     children = {
-        name: pl.concat(
-            part.children[name].with_columns(pl.col(PARENT) + offset)
-            for part, offset in zip(parts, offsets, strict=False)
-        )
-        for name in parts[0].children
+        name: _with_offsets([part.children[name] for part in parts], offsets) for name in parts[0].children
     }
 
     def raw_of(row: int) -> tuple[str, str]:
@@ -89,3 +89,8 @@ def merge_rows(parts: Sequence[TextRows]) -> TextRows:
         return parts[number].raw_of(row - offsets[number])
 
     return TextRows(pl.concat(part.root for part in parts), children, raw_of, parts[0].column_numbers)
+
+
+def _with_offsets(frames: Sequence[pl.DataFrame], offsets: Sequence[int]) -> pl.DataFrame:
+    shifts = np.repeat(offsets[: len(frames)], [frame.height for frame in frames])
+    return pl.concat(frames).with_columns(pl.col(PARENT) + pl.Series(shifts, dtype=pl.Int64))

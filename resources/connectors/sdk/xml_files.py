@@ -187,7 +187,7 @@ class _XmlReader:
                 )
             announced = Announced(int(count))
         context = _start_tag(root)
-        lines = pl.Series([row.sourceline for row in rows], dtype=pl.Int64)
+        lines = [row.sourceline or 0 for row in rows]
         frame = placed(self._cells(rows, tuple(self._feed.columns)), lines, self._identity)
         children = {}
         for name, child in self._feed.children.items():
