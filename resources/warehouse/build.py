@@ -69,8 +69,8 @@ def build_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> ModelResult:
 
 def _create_schema(con: duckdb.DuckDBPyConnection, schema: str) -> None:
     """Create a schema that no attached database has: `marts` is in the mart, and one transaction writes one database."""
-    found = con.execute("select 1 from duckdb_schemas() where schema_name = ? limit 1", [schema]).fetchone()
-    if found is None:
+    found = con.execute("select 1 from duckdb_schemas() where schema_name = ?", [schema]).fetchall()
+    if not found:
         con.execute(f"create schema {quoted(schema)}")
 
 
