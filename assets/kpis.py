@@ -55,7 +55,9 @@ def sparkline(values: Sequence[float]) -> str:
         return ""
     low, high = min(values), max(values)
     span = high - low
-    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1)) if span else len(_BARS) // 2] for value in values)
+    return "".join(
+        _BARS[round((value - low) / span * (len(_BARS) - 1)) if span else len(_BARS) // 2] for value in values
+    )
 
 
 def standing(value: float | None, target: float | None, alert: float | None, better: str) -> str:
@@ -70,9 +72,7 @@ def standing(value: float | None, target: float | None, alert: float | None, bet
     return "alert" if sign * value <= sign * alert else "watch"
 
 
-def _kpi_metadata(
-    con: duckdb.DuckDBPyConnection, built: Sequence[SqlModel]
-) -> Mapping[str, Mapping[str, Any]]:
+def _kpi_metadata(con: duckdb.DuckDBPyConnection, built: Sequence[SqlModel]) -> Mapping[str, Mapping[str, Any]]:
     """The table of headlines on `kpi_value`; on each KPI's own models, its shares as numbers, which the UI plots over time."""
     names = {model.name for model in built}
     if not {"kpis.kpi_value", "kpis.kpi_catalog", "kpis.kpi_exclusion"} <= names:

@@ -37,7 +37,9 @@ class PublicationStep:
 def publication_steps(runtime: Runtime) -> tuple[PublicationStep, ...]:
     """Everything that is published, in order. A new publication is one more entry."""
     models = tuple(
-        model_key(*name.split(".")) for name, model in runtime.project.models.items() if model.schema in PUBLISHED_SCHEMAS
+        model_key(*name.split("."))
+        for name, model in runtime.project.models.items()
+        if model.schema in PUBLISHED_SCHEMAS
     )
     return (
         PublicationStep(
@@ -59,9 +61,7 @@ def publication_steps(runtime: Runtime) -> tuple[PublicationStep, ...]:
     )
 
 
-def publication_assets(
-    runtime: Runtime, steps: Sequence[PublicationStep] | None = None
-) -> list[dg.AssetsDefinition]:
+def publication_assets(runtime: Runtime, steps: Sequence[PublicationStep] | None = None) -> list[dg.AssetsDefinition]:
     """One asset per publication step."""
     return [_asset(runtime, step) for step in (publication_steps(runtime) if steps is None else steps)]
 

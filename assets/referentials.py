@@ -23,9 +23,7 @@ _CONTRACT = (
     "Every row that arrived since the last load keeps the entity's contract. Rows that do not are in quarantine and the "
     "others go on, so this warns."
 )
-_DELETES = (
-    "No full reading would delete more than it may: rows absent from a suspicious reading are kept until a person looks."
-)
+_DELETES = "No full reading would delete more than it may: rows absent from a suspicious reading are kept until a person looks."
 
 
 def referential_assets(runtime: Runtime) -> list[dg.AssetsDefinition]:
@@ -148,7 +146,9 @@ def _contract(key: dg.AssetKey, entity: Entity, refused: Sequence[QuarantinedRow
         sample = [
             (row.quarantine_id, row.system_code, row.position, row.field, row.reason) for row in refused[:SAMPLE_ROWS]
         ]
-        metadata["sample"] = dg.MetadataValue.md(markdown_table(("id", "system", "position", "field", "reason"), sample))
+        metadata["sample"] = dg.MetadataValue.md(
+            markdown_table(("id", "system", "position", "field", "reason"), sample)
+        )
     return dg.AssetCheckResult(
         passed=not refused,
         asset_key=key,
@@ -160,9 +160,7 @@ def _contract(key: dg.AssetKey, entity: Entity, refused: Sequence[QuarantinedRow
 
 
 def _deletes(key: dg.AssetKey, held: Sequence[Held]) -> dg.AssetCheckResult:
-    told = [
-        (item.scope.system_code, item.scope.stream, item.absent_qty, item.live_qty, item.reason) for item in held
-    ]
+    told = [(item.scope.system_code, item.scope.stream, item.absent_qty, item.live_qty, item.reason) for item in held]
     columns = ("system", "stream", "absent", "of live rows", "why held")
     return dg.AssetCheckResult(
         passed=not held,

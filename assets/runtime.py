@@ -57,9 +57,7 @@ class Runtime:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse, its clock the real one: it only tells who holds the lock since when."""
-        return Warehouse(
-            self.settings.data_dir, memory_limit=self.settings.memory_limit, threads=self.settings.threads
-        )
+        return Warehouse(self.settings.data_dir, memory_limit=self.settings.memory_limit, threads=self.settings.threads)
 
     @cached_property
     def sealer(self) -> Sealer:

@@ -69,9 +69,7 @@ def _system_assets(runtime: Runtime, system: SystemConfig, connector: Connector)
         description=f"Read {system.code} ({system.kind}).",
         op_tags={"etalon/system": system.code},
     )
-    def read_system(
-        context: dg.AssetExecutionContext, config: ReadConfig
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    def read_system(context: dg.AssetExecutionContext, config: ReadConfig) -> Iterator[dg.MaterializeResult[None]]:
         # Streams are read in declared order: those that others refer to come first.
         selected = [(key, stream) for key, stream in streams.items() if key in context.selected_asset_keys]
         for number, (key, stream) in enumerate(selected):

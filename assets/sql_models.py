@@ -17,6 +17,7 @@ from assets.progress import Progress
 from assets.runtime import Runtime
 from resources.errors import ConfigurationError, Where
 from resources.sql_project import Check, ColumnDoc, SqlModel, SqlProject
+from resources.warehouse.build import ModelResult
 from resources.warehouse.checking import CheckResult, run_check
 
 OWNER = "team:data"
@@ -28,9 +29,7 @@ ExtraMetadata = Callable[[duckdb.DuckDBPyConnection, Sequence[SqlModel]], Mappin
 """Metadata of some models, by model name, read once the whole folder is built."""
 
 
-def schema_assets(
-    runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadata | None = None
-) -> dg.AssetsDefinition:
+def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadata | None = None) -> dg.AssetsDefinition:
     """One multi-asset for the models of ``schema``, built in one writer session in the order of their references."""
     models = {_key(model.name): model for model in runtime.project.select([schema])}
     checks = {key: checks_of(runtime.project, model) for key, model in models.items()}
@@ -40,9 +39,7 @@ def schema_assets(
         name=step,
         specs=[_spec(runtime.project, key, model) for key, model in models.items()],
         check_specs=[
-            dg.AssetCheckSpec(
-                check.name, asset=key, description=check.description, blocking=check.severity == "error"
-            )
+            dg.AssetCheckSpec(check.name, asset=key, description=check.description, blocking=check.severity == "error")
             for key, declared in checks.items()
             for check in declared
         ],
@@ -53,7 +50,7 @@ def schema_assets(
     def build_schema(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         selected = [(key, model) for key, model in models.items() if key in context.selected_asset_keys]
         with runtime.writer(step) as con:
-            built = {}
+            built: dict[str, ModelResult] = {}
             for number, (_, model) in enumerate(selected):
                 runtime.report(Progress(step, model.name, number, len(selected)))
                 built |= {
@@ -167,7 +164,10 @@ def _spec(project: SqlProject, key: dg.AssetKey, model: SqlModel) -> dg.AssetSpe
         description=model.description,
         kinds={"duckdb", "sql"},
         owners=list(model.owners) or [OWNER],
-        tags={"etalon/schema": model.schema, **({"etalon/kpi_version": str(model.kpi_version)} if model.kpi_version else {})},
+        tags={
+            "etalon/schema": model.schema,
+            **({"etalon/kpi_version": str(model.kpi_version)} if model.kpi_version else {}),
+        },
         freshness_policy=FRESHNESS if model.schema in ("kpis", "marts") else None,
         metadata={
             "dagster/column_schema": _table_schema(model.columns, {}),

@@ -19,19 +19,16 @@ from assets.sources import source_assets
 from orchestration.jobs import jobs
 from orchestration.schedules import schedules
 from orchestration.sensors import file_arrival_sensor
+from resources.retailer import FilesSystem
 from resources.settings import Settings
 
 
-def build_definitions(
-    runtime: Runtime, *, publications: Sequence[PublicationStep] | None = None
-) -> dg.Definitions:
+def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationStep] | None = None) -> dg.Definitions:
     """All definitions of the retailer in ``runtime``. Opens no file, no database and no connection.
 
     ``publications``: what is published; everything by default.
     """
-    folders = {
-        system.code: Path(system.folder) for system in runtime.retailer.systems if system.kind == "files"
-    }
+    folders = {system.code: system.folder for system in runtime.retailer.systems if isinstance(system, FilesSystem)}
     return dg.Definitions(
         assets=[
             *source_assets(runtime),

@@ -36,13 +36,8 @@ def postgres_url_for_dagster(url: str) -> str:
 
 def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
     """The content of `dagster.yaml` for an instance whose files live in ``home``."""
-    storage: dict[str, Any]
-    if postgres_url is None:
-        storage = {"sqlite": {"base_dir": str(home / "storage")}}
-    else:
-        storage = {"postgres": {"postgres_url": postgres_url_for_dagster(postgres_url)}}
     return {
-        "storage": storage,
+        **(_sqlite_storage(home / "storage") if postgres_url is None else _postgres_storage(postgres_url)),
         "local_artifact_storage": {
             "module": "dagster._core.storage.root",
             "class": "LocalArtifactStorage",
@@ -75,6 +70,23 @@ def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
         "freshness": {"enabled": True},
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
+    }
+
+
+def _postgres_storage(url: str) -> dict[str, Any]:
+    return {"storage": {"postgres": {"postgres_url": postgres_url_for_dagster(url)}}}
+
+
+def _sqlite_storage(base_dir: Path) -> dict[str, Any]:
+    """Dagster's own files in its own places, the event log with its connections kept open."""
+
+    def part(module: str, name: str, folder: str) -> dict[str, Any]:
+        return {"module": module, "class": name, "config": {"base_dir": str(base_dir / folder)}}
+
+    return {
+        "run_storage": part("dagster._core.storage.runs", "SqliteRunStorage", "history"),
+        "event_log_storage": part("orchestration.event_log", "KeptOpenSqliteEventLogStorage", "history/runs"),
+        "schedule_storage": part("dagster._core.storage.schedules", "SqliteScheduleStorage", "schedules"),
     }
 
 

@@ -65,7 +65,9 @@ def prove(runtime: Runtime, system_code: str, *, batches: int = 1) -> Proof:
     connector = runtime.connectors[runtime.retailer.system(system_code).code]
     streams = connector.streams()
     if not streams:
-        raise ConfigurationError("it has no stream to read", where=Where(system_code=system_code), action="declare its feeds")
+        raise ConfigurationError(
+            "it has no stream to read", where=Where(system_code=system_code), action="declare its feeds"
+        )
     step = f"check {system_code}"
     runtime.report(Progress(step, "access", 0, len(streams) + 1))
     access = _access(connector)

@@ -15,7 +15,6 @@ from orchestration.instance import open_instance, process_tags
 from orchestration.jobs import HOURLY_INCREMENTAL, NIGHTLY_FULL, full_config
 from resources.errors import ConfigurationError, Where
 
-
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run configuration that keeps Dagster's log in its instance: the terminal shows ours."""
 
@@ -135,7 +134,7 @@ def _resolve(job: dg.JobDefinition, select: str) -> Sequence[dg.AssetKey]:
         raise ConfigurationError(
             f"--select {select!r} selects no asset",
             where=Where(field="--select"),
-            action="`etalon systems` lists the streams; a key is written like kpis/kpi_value, key:\"kpis/*\" or group:kpis",
+            action='`etalon systems` lists the streams; a key is written like kpis/kpi_value, key:"kpis/*" or group:kpis',
         )
     return sorted(keys)
 

@@ -20,9 +20,7 @@ def folder_state(folder: Path) -> dict[str, object]:
 
     A digest, not the list: a cursor is stored with every tick, and a folder may keep a year of files.
     """
-    markers = sorted(
-        (path.name, path.stat().st_mtime_ns) for path in folder.rglob(f"*{MARKER}") if path.is_file()
-    )
+    markers = sorted((path.name, path.stat().st_mtime_ns) for path in folder.rglob(f"*{MARKER}") if path.is_file())
     digest = hashlib.sha256(json.dumps(markers).encode()).hexdigest()[:16]
     return {"count": len(markers), "latest": max((mtime for _, mtime in markers), default=0), "digest": digest}
 

@@ -15,19 +15,19 @@ INTRODUCTION = """
 
 \b
 First steps:
-  etalon demo                      a retailer in a box: read it, measure it, compare with the truth
-  etalon ui                        look at it: asset graph, checks, metadata (127.0.0.1:3000)
+  etalon demo             a retailer in a box, measured against its truth
+  etalon ui               look at it: graph, checks, metadata
 \b
 Going live:
-  etalon keys new                  the secret that personal data is tokenised and sealed with
-  etalon systems                   what each system lets us see, and what it hides
-  etalon check shop_fr             does the key work, do the rows fit? writes nothing
-  etalon run --full                read everything, rebuild, publish
+  etalon keys new         the secret that personal data depends on
+  etalon systems          what each system shows, and what it hides
+  etalon check shop_fr    does the key work, do the rows fit?
+  etalon run --full       read everything, rebuild, publish
 \b
 Day to day:
-  etalon run                       what changed since the last run
-  etalon kpis                      values against targets
-  etalon quarantine list           rows that were refused, and why
+  etalon run              what changed since the last run
+  etalon kpis             values against targets
+  etalon quarantine list  rows that were refused, and why
 
 Settings come from the environment and from the file .env (docs/retailer.md lists them).
 """

@@ -23,7 +23,9 @@ def demo(
     seed: int = typer.Option(7, help="Another seed is another retailer."),
     scale: float = typer.Option(1.0, min=0.02, help="1 is about 5,000 variants and 20,000 orders."),
     serve: bool = typer.Option(
-        False, "--serve", help="Keep the sandbox's shops up until Ctrl-C, so that `etalon run` and `etalon check` can reach them."
+        False,
+        "--serve",
+        help="Keep the sandbox's shops up until Ctrl-C, so that `etalon run` and `etalon check` can reach them.",
     ),
     folder: Path = typer.Option(Path("data/demo"), help="Where everything goes. It is emptied first."),
 ) -> None:

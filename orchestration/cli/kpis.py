@@ -31,7 +31,9 @@ def kpis(
     settings = open_settings()
     if not settings.bi_path.is_file():
         raise ConfigurationError(
-            "nothing has been published yet", where=Where(file=str(settings.bi_path)), action="run `etalon run --full` first"
+            "nothing has been published yet",
+            where=Where(file=str(settings.bi_path)),
+            action="run `etalon run --full` first",
         )
     with open_published(settings.bi_path) as con:
         rows = con.execute(

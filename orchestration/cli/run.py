@@ -16,7 +16,7 @@ def run(
     ),
     select: str = typer.Option(
         "",
-        help="Only these assets, in Dagster's selection language: kpis/kpi_value, group:referentials, +key:\"publication/bi\" "
+        help='Only these assets, in Dagster\'s selection language: kpis/kpi_value, group:referentials, +key:"publication/bi" '
         "(with everything before it).",
         metavar="SELECTION",
     ),

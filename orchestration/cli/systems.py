@@ -12,7 +12,9 @@ _CHANGES = {"updated_at": "cursor", "full_snapshot": "full reading", "files": "f
 
 
 def systems(
-    system: str = typer.Argument("", help="One system, by its code in retailer.yaml; all when left out.", metavar="[SYSTEM]"),
+    system: str = typer.Argument(
+        "", help="One system, by its code in retailer.yaml; all when left out.", metavar="[SYSTEM]"
+    ),
 ) -> None:
     """List the streams of each system: how changes and deletes show, and the blind spots. Connects to nothing.
 

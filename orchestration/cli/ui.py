@@ -18,7 +18,8 @@ from orchestration.instance import open_instance
 def ui(
     port: int = typer.Option(3000, min=1, max=65535, help="Port on 127.0.0.1."),
     host: str = typer.Option(
-        "127.0.0.1", help="Address to listen on. The UI has no login: put a proxy that asks for one in front of any other."
+        "127.0.0.1",
+        help="Address to listen on. The UI has no login: put a proxy that asks for one in front of any other.",
     ),
     daemon: bool = typer.Option(True, help="Also start the daemon that runs schedules, sensors and the run queue."),
 ) -> None:
@@ -38,7 +39,7 @@ def ui(
     commands = [["dagster_webserver", "--host", host, "--port", str(port), "--workspace", workspace]]
     if daemon:
         commands.append(["dagster._daemon", "run", "--workspace", workspace])
-    console.print(f"[bold]{runtime.retailer.retailer.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
+    console.print(f"[bold]{runtime.retailer.identity.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
     processes = [subprocess.Popen([sys.executable, "-m", *command], env=environ) for command in commands]
     try:
         code = _wait_for_first(processes)

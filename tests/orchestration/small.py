@@ -109,9 +109,7 @@ def small_runtime(settings: Settings, **connectors: MemoryConnector) -> Runtime:
         settings=settings,
         retailer=declared,
         project=load_project(SMALL_SQL),
-        connectors={
-            system.code: given.get(system.code, MemoryConnector(system.code)) for system in declared.systems
-        },
+        connectors={system.code: given.get(system.code, MemoryConnector(system.code)) for system in declared.systems},
     )
 
 

@@ -11,7 +11,6 @@ import duckdb
 import pytest
 
 from assets.publication import publication_steps
-from orchestration.demo import DEFAULT_NOW
 from orchestration.definitions import build_definitions
 from orchestration.jobs import HOURLY_INCREMENTAL
 from orchestration.runs import QUIET, RunSummary, summarise
@@ -126,7 +125,7 @@ def test_a_warning_stops_nothing(settings: Settings) -> None:
 def test_a_full_reading_that_would_delete_too_much_is_held_and_told(settings: Settings) -> None:
     many = [product(str(number)) for number in range(40)]
     assert run(settings, erp=MemoryConnector("erp", (CATALOGUE,), many)).summary.errors == {}
-    an_hour_later = replace(settings, now=DEFAULT_NOW + timedelta(hours=1))
+    an_hour_later = replace(settings, now=settings.clock()() + timedelta(hours=1))
     ran = run(an_hour_later, erp=MemoryConnector("erp", (CATALOGUE,), many[:10]))
     assert ("canonical/product", "deletes") in failed_checks(ran)
     assert value(settings, "select count(*) from referentials.product") == 40
