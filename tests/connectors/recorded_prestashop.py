@@ -1,4 +1,4 @@
-"""The recorded PrestaShop, answering lists over its recorded rows: filters, sort, limit and display as the recordings' README tells them."""
+"""The recorded PrestaShop, answering lists over its recorded rows: filters, sort, limit, display as the recordings tell them."""
 
 from __future__ import annotations
 
