@@ -21,10 +21,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report(publish_sample(folder / "bi.duckdb"), folder / "report.html", cache_dir=folder / "cache")
 
 
-def browse(chromium: str, page: Path, profile: Path, fragment: str = "") -> str:
+def browse(chromium: Path, page: Path, profile: Path, fragment: str = "") -> str:
     """The page's document after its scripts ran, with every host but none resolvable: it must work offline."""
     command = [
-        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        str(chromium), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
         "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", "--virtual-time-budget=10000", "--dump-dom",
         f"file://{page}{fragment}",
@@ -34,18 +34,21 @@ def browse(chromium: str, page: Path, profile: Path, fragment: str = "") -> str:
 
 @pytest.mark.parametrize(("fragment", "language", "number"), [("", "fr", "90,0"), ("#en", "en", "90.0%")])
 def test_the_page_draws_every_chart_offline(
-    report: Path, chromium: str, tmp_path: Path, fragment: str, language: str, number: str
+    report: Path, chromium: Path, tmp_path: Path, fragment: str, language: str, number: str
 ) -> None:
     document = browse(chromium, report, tmp_path / "profile", fragment)
     assert f'data-drawn="{language}"' in document
-    # Six trends and six break-downs: each drawn as an SVG by the chart library inside the page.
-    assert len(re.findall(r'<svg[^>]+class="marks"', document)) == 12
+    # Six trends and five break-downs (k3b is not measurable): each drawn as an SVG by the chart library inside the page.
+    assert len(re.findall(r'<svg[^>]+class="marks"', document)) == 11
     assert number in document
 
 
 def test_the_page_asks_no_other_host(report: Path) -> None:
     html = report.read_text(encoding="utf-8")
-    assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=", html)
+    assert not re.findall(r"<script[^>]+src=", html)
+    # The chart library holds such texts as strings; only what the page itself says is asked for.
+    markup = re.sub(r"(?s)<script.*?</script>", "", html)
+    assert not re.findall(r"<(?:link|img|iframe)[^>]+(?:src|href)=", markup)
 
 
 def test_a_product_name_cannot_break_out_of_the_page(report: Path) -> None:
@@ -90,4 +93,5 @@ def test_figures_are_written_as_each_language_writes_them(shown: str, expected: 
 def test_every_word_exists_in_both_languages() -> None:
     for table in (WORDS, COLUMNS, REASONS):
         for key, translations in table.items():
-            assert len(translations) == len(LANGUAGES) and all(translations), key
+            assert len(translations) == len(LANGUAGES), key
+            assert all(translations), key
