@@ -9,7 +9,7 @@ from typing import Any
 
 from sandbox.drops.erp import erp_files
 from sandbox.drops.files import DropFile
-from sandbox.drops.logistics import marketplace_files, return_files, scan_files, shipment_files
+from sandbox.drops.logistics import marketplace_files, refund_files, return_files, scan_files, shipment_files
 from sandbox.drops.stores import count_files, ticket_files
 from sandbox.world import World
 
@@ -24,6 +24,7 @@ def drop_files(world: World) -> Iterator[DropFile]:
         return_files(world),
         scan_files(world),
         marketplace_files(world),
+        refund_files(world),
     )
 
 

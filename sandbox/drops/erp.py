@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 
@@ -93,8 +94,10 @@ def catalogue_file(world: World) -> DropFile:
             **changes,
         }
         return (
-            f'<article code="{code}" kind="{value["kind"]}" actif="true" suivi_stock="true"><sku>{value["sku"]}</sku><gtin>{value["gtin"]}</gtin><libelle>Leurre {code}</libelle>'
-            f"<marque/><famille>maison</famille><tva>{value['tva']}</tva><poids_g>{value['poids_g']}</poids_g><parent/><composants></composants><modifie>{value['modifie']}</modifie></article>"
+            f'<article code="{code}" kind="{value["kind"]}" actif="true" suivi_stock="true">'
+            f"<sku>{value['sku']}</sku><gtin>{value['gtin']}</gtin><libelle>Leurre {code}</libelle>"
+            f"<marque/><famille>maison</famille><tva>{value['tva']}</tva><poids_g>{value['poids_g']}</poids_g>"
+            f"<parent/><composants></composants><modifie>{value['modifie']}</modifie></article>"
         )
 
     decoys = [
@@ -185,7 +188,7 @@ def prices_file(world: World) -> DropFile:
         system="erp",
         feed="erp_prices",
         name=file_name("PRICES", 1, world.now - timedelta(minutes=4), "csv"),
-        control=("prix", decimal_text(prices["amount"].sum(), ",")),
+        control=("prix", decimal_text(int(prices["amount"].sum()), ",")),
         broken=[
             ("bad_number", "WEB-FR;D900020;0,00;20,0,0;O;01/01/2026 00:00:00;;EUR"),
             ("bad_date", "WEB-FR;D900021;0,00;20,00;O;2026-13-01;;EUR"),
@@ -219,7 +222,7 @@ def promotions_file(world: World) -> DropFile:
         system="erp",
         feed="erp_promotions",
         name=file_name("PROMO", 1, world.now - timedelta(minutes=4), "csv"),
-        control=("valeur", decimal_text(promotions["value"].sum(), ",")),
+        control=("valeur", decimal_text(int(promotions["value"].sum()), ",")),
         broken=[
             ("bad_number", f"PR9000001;WEB-FR;D900030;PRIX;0,00;{window};un;N;EUR"),
             ("bad_date", "PR9000002;WEB-FR;D900031;PRIX;0,00;hier;08/04/2026 00:00:00;1;N;EUR"),
@@ -232,7 +235,7 @@ def periods_of(world: World, length_days: int) -> list[tuple[datetime, datetime]
     """The window in slices; the first one reaches back to the openings."""
     cuts = [world.now - timedelta(days=back) for back in range(length_days, world.days, length_days)][::-1]
     edges = [world.now - timedelta(days=world.days + 60), *cuts, world.now + timedelta(seconds=1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def slice_of(frame: pl.DataFrame, column: str, start: datetime, end: datetime) -> pl.DataFrame:

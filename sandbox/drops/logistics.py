@@ -76,7 +76,7 @@ def shipment_files(world: World) -> Iterator[DropFile]:
         is_last = number == len(periods)
         whole = pl.concat([body if is_last else first, *([early] if early is not None else [])])
         early = again
-        broken = [
+        broken: list[tuple[str, str | bytes]] = [
             ("bad_number", "D900001;web-fr;DLEURRE01;WH1;dpd;DLEURRE;1;;ML-0000001;beaucoup;2026-02-02 08:00:00;;;;;;"),
             ("bad_date", "D900002;web-fr;DLEURRE02;WH1;dpd;DLEURRE;1;;ML-0000001;1;2026-02-02 25:00:00;;;;;;"),
             ("too_few_columns", "D900003;web-fr;DLEURRE03;WH1"),
@@ -92,7 +92,7 @@ def shipment_files(world: World) -> Iterator[DropFile]:
             system="wms",
             feed="wms_shipments",
             name=file_name("DESADV", number, min(end, world.now), "csv"),
-            broken=broken if number == 3 else (),
+            broken=broken if number == 3 else [],
             truncated="D900006;web-fr;DLEURRE06;WH1;dpd" if number == 4 else None,
         )
 
@@ -122,7 +122,7 @@ def return_files(world: World) -> Iterator[DropFile]:
             "resolution",
             "location",
         )
-        broken = [
+        broken: list[tuple[str, str | bytes]] = [
             ("bad_number", "RD0001;1;customer_return;web-fr;DLEURRE01;;ML-0000001;un;2026-02-02 08:00:00;;;;;;;;WH1"),
             ("bad_date", "RD0002;1;customer_return;web-fr;DLEURRE02;;ML-0000001;1;02/02/2026;;;;;;;;WH1"),
             ("unknown_value", "RD0003;1;theft;web-fr;DLEURRE03;;ML-0000001;1;2026-02-02 08:00:00;;;;;;;;WH1"),
@@ -134,7 +134,7 @@ def return_files(world: World) -> Iterator[DropFile]:
             system="wms",
             feed="wms_returns",
             name=file_name("RETANN", number, min(end, world.now), "csv"),
-            broken=broken if number == 2 else (),
+            broken=broken if number == 2 else [],
         )
 
 
@@ -162,7 +162,7 @@ def scan_files(world: World) -> Iterator[DropFile]:
     ]
     for number, (start, end) in enumerate(periods_of(world, 7), start=1):
         lines = slice_of(scans, "seen_at", start, end)["text"].to_list()
-        broken = ()
+        broken: tuple[BrokenRow, ...] = ()
         if number == 3:
             broken = tuple(
                 BrokenRow(1 + len(lines) + place, defect) for place, (defect, _) in enumerate(decoys, start=1)
@@ -178,7 +178,7 @@ def scan_files(world: World) -> Iterator[DropFile]:
 
 
 def marketplace_files(world: World) -> Iterator[DropFile]:
-    """MKPORD: a file a week with new orders and, a week later, the ones that moved on; MKPREF: refunds for every thirty days."""
+    """MKPORD: a file a week with new orders and, a week later, the ones that moved on."""
     orders = with_contact(
         world.orders.filter(pl.col("channel") == "marketplace", pl.col("import_case") != "import_only"), "shop_fr"
     )
@@ -235,7 +235,7 @@ def marketplace_files(world: World) -> Iterator[DropFile]:
         )
         late = moved
         tail = "2026-02-02T08:00:00Z,2026-02-02T08:01:00Z,payable,ML-0000001,Leurre,1,0,,,0.00,0.00,20.00,0.00,EUR,FR,leurre@example.org,retailer,"
-        broken = [
+        broken: list[tuple[str, str | bytes]] = [
             ("bad_number", "MPD001,D1," + tail.replace(",1,0,,,", ",un,0,,,")),
             ("bad_date", "MPD002,D2," + tail.replace("2026-02-02T08:00:00Z", "02.02.2026")),
             ("unknown_value", "MPD003,D3," + tail.replace("payable", "perdue")),
@@ -248,9 +248,13 @@ def marketplace_files(world: World) -> Iterator[DropFile]:
             system="marketplace",
             feed="marketplace_orders",
             name=file_name("MKPORD", number, min(end, world.now), "csv"),
-            broken=broken if number == 3 else (),
+            broken=broken if number == 3 else [],
             truncated="MPD006,D6,2026-02-02T08" if number == 5 else None,
         )
+
+
+def refund_files(world: World) -> Iterator[DropFile]:
+    """MKPREF: a file for every thirty days."""
     refunds = world.returns.refunds.filter(pl.col("channel") == "marketplace").join(
         world.orders.select("order", "number"), on="order", maintain_order="left"
     )
@@ -264,7 +268,7 @@ def marketplace_files(world: World) -> Iterator[DropFile]:
             pl.lit("EUR").alias("currency"),
             iso_time("initiated_at").alias("initiated_at"),
         )
-        broken = [
+        broken: list[tuple[str, str | bytes]] = [
             ("bad_number", "MRD1,MPD001,,dix,0.00,EUR,2026-02-02T08:00:00Z"),
             ("bad_date", "MRD2,MPD001,,1.00,0.00,EUR,demain"),
             ("bad_currency", "MRD3,MPD001,,1.00,0.00,€,2026-02-02T08:00:00Z"),
@@ -275,5 +279,5 @@ def marketplace_files(world: World) -> Iterator[DropFile]:
             system="marketplace",
             feed="marketplace_refunds",
             name=file_name("MKPREF", number, min(end, world.now), "csv"),
-            broken=broken if number == 2 else (),
+            broken=broken if number == 2 else [],
         )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 
@@ -61,7 +62,8 @@ def ticket_files(world: World) -> Iterator[DropFile]:
     for location, day, text, total, rows in days.iter_rows():
         number = sequences[location] = sequences.get(location, 0) + 1
         closed_at = min(datetime(day.year, day.month, day.day, 23, 30, tzinfo=UTC), world.now)
-        data, broken = text.encode() + b"\n", ()
+        data: bytes = text.encode() + b"\n"
+        broken: tuple[BrokenRow, ...] = ()
         if number == 2 and location in ("S01", "S02"):
             tail = _broken_tickets(location, day.isoformat())
             data += b"\n".join(piece for _, piece in tail)
@@ -120,7 +122,7 @@ def count_files(world: World) -> Iterator[DropFile]:
     counts = world.stock.counts.sort("counted_at", "location", "sku", "count")
     edges = [world.now - timedelta(days=back) for back in range(0, world.days + 30, 30)][::-1]
     number = 0
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in pairwise(edges):
         part = counts.filter(pl.col("counted_at") > start, pl.col("counted_at") <= end)
         number += 1
         frame = part.select(
@@ -131,7 +133,7 @@ def count_files(world: World) -> Iterator[DropFile]:
             iso_time("counted_at").alias("counted_at"),
             "reason",
         )
-        broken = [
+        broken: list[tuple[str, str | bytes]] = [
             ("bad_number", "C-D1,S01,D900070,trois,2026-02-02T05:00:00Z,cycle"),
             ("bad_date", "C-D1,S01,D900071,1,2026-02-30T05:00:00Z,cycle"),
             ("unknown_value", "C-D1,S01,D900072,1,2026-02-02T05:00:00Z,curiosity"),
@@ -144,7 +146,7 @@ def count_files(world: World) -> Iterator[DropFile]:
             system="counts",
             feed="stock_counts",
             name=file_name("INVCNT", number, end, "csv"),
-            broken=broken if number == 2 else (),
+            broken=broken if number == 2 else [],
             truncated="C-D2,S02,D9000" if number == 3 else None,
         )
     lost = (

@@ -21,7 +21,7 @@ LAST = (
 
 
 def _plain(text: pl.Expr) -> pl.Expr:
-    return text.str.to_lowercase().str.replace_many(list("éèëïçüöà "), list("eeeicuoa") + ["-"])
+    return text.str.to_lowercase().str.replace_many(list("éèëïçüöà "), [*"eeeicuoa", "-"])
 
 
 def with_contact(frame: pl.DataFrame, shop: str) -> pl.DataFrame:

@@ -196,7 +196,7 @@ def location_days(first: date, last: date) -> pl.DataFrame:
             rows.append((location.code, day, *bounds, works, index, opens, closes, cut_off, seconds))
             if opens is not None and closes is not None:
                 seconds += int((closes - opens).total_seconds())
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "location": pl.String,
         "local_date": pl.Date,
         "day_start_at": INSTANT,

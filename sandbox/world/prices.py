@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 
 from sandbox.world.catalogue import Catalogue
-from sandbox.world.dice import INSTANT, dice, gross_of, half_up, net_of, plant
+from sandbox.world.dice import INSTANT, Ints, dice, gross_of, half_up, net_of, plant
 from sandbox.world.places import CHANNELS, PARIS, midnight
 
 WEB_CASES = {
@@ -42,6 +41,7 @@ WEB_CASES = {
 STORE_CASES = {"promo": 0.06, "promo_past": 0.06, "best_price": 0.002}
 NEEDS_SIMPLE = ("unpublished",)
 FLIGHT_S = 5 * 60
+DATES = {"far": -400, "breach": -20, "chain": -20, "link": -6, "soon": 2, "later": 9}  # days from today
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def build_prices(*, seed: int, catalogue: Catalogue, now: datetime, days: int) -
     today = now.astimezone(ZoneInfo(PARIS)).date()
     size = cases.height
 
-    def days_ago(numbers: np.ndarray) -> pl.Series:  # type: ignore[type-arg]
+    def days_ago(numbers: Ints) -> pl.Series:
         low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
         table = pl.Series([midnight(today - timedelta(days=back)) for back in range(low, high + 1)], dtype=INSTANT)
         return table.gather(numbers - low)
@@ -88,14 +88,11 @@ def build_prices(*, seed: int, catalogue: Catalogue, now: datetime, days: int) -
         days_ago(rng.integers(5, 26, size)).alias("past_to_at"),
         pl.Series("method_draw", rng.integers(0, 3, size)),
     )
-    at = {
-        name: midnight(today + timedelta(days=offset))
-        for name, offset in (("far", -400), ("breach", -20), ("chain", -20), ("link", -6))
-    }
+    at = {name: midnight(today + timedelta(days=offset)) for name, offset in DATES.items()}
     return Prices(
         cases.select("price_list", "channel", "item", "case"),
         _price_rows(cases, now, at),
-        _promotion_rows(cases, now, at, today_midnight=lambda offset: midnight(today + timedelta(days=offset))),
+        _promotion_rows(cases, now, at),
     )
 
 
@@ -156,7 +153,7 @@ def _price_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime]) -> 
     )
     priced = cases.filter(pl.col("case") != "unpriced").with_columns(moved.alias("moved_at"), older.alias("older"))
     first = pl.lit(at["far"]).cast(INSTANT)
-    common = [
+    common: list[str | pl.Expr] = [
         "price_list",
         "item",
         "rate",
@@ -188,7 +185,7 @@ def _price_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime]) -> 
     )
 
 
-def _promotion_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime], today_midnight) -> pl.DataFrame:  # type: ignore[no-untyped-def]
+def _promotion_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime]) -> pl.DataFrame:
     """One or two promotions per article and list, as its case asks."""
     case = pl.col("case")
     running = [
@@ -208,7 +205,7 @@ def _promotion_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime],
         .when(case.is_in(["promo_past", "leaked"]))
         .then("past_from_at")
         .when(case == "promo_future")
-        .then(pl.lit(today_midnight(2)).cast(INSTANT))
+        .then(pl.lit(at["soon"]).cast(INSTANT))
         .when(case == "chain")
         .then(pl.lit(at["chain"]).cast(INSTANT))
         .when(case == "promo_in_flight")
@@ -218,7 +215,7 @@ def _promotion_rows(cases: pl.DataFrame, now: datetime, at: dict[str, datetime],
         pl.when(case.is_in(["promo_past", "leaked"]))
         .then("past_to_at")
         .when(case == "promo_future")
-        .then(pl.lit(today_midnight(9)).cast(INSTANT))
+        .then(pl.lit(at["later"]).cast(INSTANT))
         .when(case == "chain")
         .then(pl.lit(at["link"]).cast(INSTANT))
         .otherwise("running_to_at")

@@ -53,9 +53,9 @@ def build_returns(
     shipped = _shipped(catalogue, sales, shipping)
     cases = _cases(rng, shipped, now)
     lines = _lines(rng, cases, shipped, now)
-    refunds, refund_lines = _refunds(cases, lines, sales, shipping, now)
+    refunds, refund_lines = _refunds(cases, lines, sales, now)
     return Returns(
-        pl.concat([lines, _orphans(rng, lines, sales, catalogue, now)]).sort("return_code", "line_number"),
+        pl.concat([lines, _orphans(rng, lines, sales, catalogue)]).sort("return_code", "line_number"),
         refunds,
         refund_lines,
         _till_returns(rng, cases, tickets, catalogue, now),
@@ -247,9 +247,7 @@ RETURN_COLUMNS = [
 ]
 
 
-def _orphans(
-    rng: np.random.Generator, lines: pl.DataFrame, sales: Sales, catalogue: Catalogue, now: datetime
-) -> pl.DataFrame:
+def _orphans(rng: np.random.Generator, lines: pl.DataFrame, sales: Sales, catalogue: Catalogue) -> pl.DataFrame:
     """Returns whose label is unreadable: an order number nobody knows, none at all, or a real order that never held the article."""
     known = lines.filter(
         pl.col("received_at").is_not_null(), pl.col("kind") == "customer_return", pl.col("what") == "refund"
@@ -270,13 +268,14 @@ def _orphans(
         .otherwise("number")
         .alias("number"),
         pl.when(n % 3 == 2).then(pl.lit(stranger)).otherwise("sku").alias("sku"),
-        pl.lit(None, pl.Int64).alias("order"),
+        # the WMS quotes an order that exists: the return is that order's, though none of its lines
+        pl.when(n % 3 == 2).then("order").alias("order"),
         pl.lit(None, pl.Int64).alias("line"),
     ).select(RETURN_COLUMNS)
 
 
 def _refunds(
-    cases: pl.DataFrame, lines: pl.DataFrame, sales: Sales, shipping: Shipping, now: datetime
+    cases: pl.DataFrame, lines: pl.DataFrame, sales: Sales, now: datetime
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """One refund per return that is paid back, per shortened order, per refund without goods, per order refunded before it left."""
     until = pl.lit(now).cast(INSTANT)
@@ -407,7 +406,7 @@ def _till_returns(
     days = np.minimum(wait, (room * rng.random(every.height)).astype(np.int64))
     return (
         every.with_columns(
-            (pl.col("from_at") + pl.duration(seconds=pl.Series(days))).alias("sold_at"),
+            (pl.col("from_at") + pl.duration(seconds=pl.lit(pl.Series("wait", days)))).alias("sold_at"),
             pl.lit(1, pl.Int64).alias("line_number"),
         )
         .with_columns(

@@ -119,7 +119,7 @@ def build_sales(
     head, line = pl.concat(heads), pl.concat(lines)
     line = line.with_columns(pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("line"))
     head = timed(dice(seed, "fates"), _numbered(_imports(dice(seed, "imports"), head)), days_table, now)
-    return Sales(head, _shortened(line, head, now))
+    return Sales(head, _shortened(line, head))
 
 
 def _heads(
@@ -367,13 +367,13 @@ def replacements(
 ) -> Sales:
     """Orders that replace exchanged goods, free of charge. `returned`: order, item, quantity, received_at, return_code."""
     size = returned.height
-    first_order, first_line = int(sales.orders["order"].max() or 0) + 1, int(sales.lines["line"].max() or 0) + 1
+    first_order, first_line = sales.orders.height, sales.lines.height + 1
     numbers = pl.int_range(0, pl.len(), dtype=pl.Int64)
     old = returned.join(
         sales.orders.select("order", "channel", "person", "is_guest"), on="order", maintain_order="left"
     )
     ordered = pl.col("received_at") + pl.duration(hours=1)
-    template = {name: dtype for name, dtype in sales.orders.schema.items()}
+    template = dict(sales.orders.schema)
     head = old.select(
         (numbers + first_order).alias("order"),
         "channel",
@@ -428,7 +428,7 @@ def replacements(
     )
 
 
-def _shortened(lines: pl.DataFrame, head: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def _shortened(lines: pl.DataFrame, head: pl.DataFrame) -> pl.DataFrame:
     """Cancel one unit (of a one-unit line: the line) of the first goods line of each short order."""
     short = head.filter(pl.col("fate").str.starts_with("short_")).select(
         "order",

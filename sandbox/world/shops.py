@@ -303,8 +303,8 @@ def build_shop(
             pl.col("shown_from_at").alias("starts_at"),
             pl.col("shown_to_at").alias("ends_at"),
         ),
-        customers=_customers(channel.system, mine, now),
-        orders=_orders(channel.system, mine, lines, now),
+        customers=_customers(channel.system, mine),
+        orders=_orders(channel.system, mine, lines),
         order_lines=_order_lines(mine, lines, listings),
         refunds=_cut(
             refunds.join(mine.filter(pl.col("origin_number").is_null()).select("order", "order_id"), on="order")
@@ -367,7 +367,7 @@ def _is_guest() -> pl.Expr:
     return pl.col("person") % 10 == 0
 
 
-def _customers(system: str, mine: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def _customers(system: str, mine: pl.DataFrame) -> pl.DataFrame:
     known = (
         mine.filter(pl.col("origin_number").is_null())
         .group_by("person")
@@ -384,7 +384,7 @@ def _customers(system: str, mine: pl.DataFrame, now: datetime) -> pl.DataFrame:
     )
 
 
-def _orders(system: str, mine: pl.DataFrame, lines: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def _orders(system: str, mine: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     goods = lines.group_by("order").agg((pl.col("quantity") * pl.col("unit_minor")).sum().alias("goods_minor"))
     frame = with_contact(mine.join(goods, on="order", how="left", maintain_order="left"), system)
     stamps = ("ordered_at", "paid_at", "cancelled_at", "completed_at")

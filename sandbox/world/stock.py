@@ -57,7 +57,7 @@ def build_stock(
     tracked = catalogue.items.filter("is_goods", "is_tracked", pl.col("case") != "no_stock")
     acknowledgements = _acknowledgements(seed, orders, now)
     flows = _flows(catalogue, tracked, shipments, shipment_lines, tickets, returns)
-    supplied, purchases = _supplies(seed, catalogue, tracked, now, days)
+    supplied, purchases = _supplies(seed, tracked, now, days)
     adjusted = _adjustments(catalogue, now)
     pairs = (
         pl.concat(
@@ -86,7 +86,7 @@ def build_stock(
 
 def _acknowledgements(seed: int, orders: pl.DataFrame, now: datetime) -> pl.DataFrame:
     rng = dice(seed, "acknowledgements")
-    delay = pl.Series(rng.integers(300, 3 * 3600, orders.height))
+    delay = pl.lit(pl.Series("delay", rng.integers(300, 3 * 3600, orders.height)))
     return (
         orders.with_columns((pl.col("payable_at") + pl.duration(seconds=delay)).alias("acknowledged_at"))
         .filter(
@@ -144,9 +144,7 @@ def _flows(
     )
 
 
-def _supplies(
-    seed: int, catalogue: Catalogue, tracked: pl.DataFrame, now: datetime, days: int
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _supplies(seed: int, tracked: pl.DataFrame, now: datetime, days: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Purchase orders, what was received of them, and some of it sent on to a store."""
     rng = dice(seed, "purchases")
     bought = pl.concat(
