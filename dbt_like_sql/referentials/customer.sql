@@ -26,8 +26,9 @@ known as (
         coalesce(rules.rank, 1000000) as rank
     from xref
     inner join customers
-        on xref.system_code = customers.system_code
-        and xref.customer_external_id = customers.customer_external_id
+        on
+            xref.system_code = customers.system_code
+            and xref.customer_external_id = customers.customer_external_id
     left join rules on xref.system_code = rules.system_code
 ),
 

@@ -33,8 +33,9 @@ identified as (
         end as method
     from customers
     left join known_by_phone
-        on customers.phone_token = known_by_phone.phone_token
-        and customers.name_token = known_by_phone.name_token
+        on
+            customers.phone_token = known_by_phone.phone_token
+            and customers.name_token = known_by_phone.name_token
 )
 
 select

@@ -30,8 +30,9 @@ documents as (
         coalesce(shipments.released_at, shipments.ship_confirmed_at, shipments.ready_for_pickup_at) as document_at
     from shipment_lines
     inner join shipments
-        on shipment_lines.system_code = shipments.system_code
-        and shipment_lines.shipment_external_id = shipments.shipment_external_id
+        on
+            shipment_lines.system_code = shipments.system_code
+            and shipment_lines.shipment_external_id = shipments.shipment_external_id
     left join xref
         on shipment_lines.system_code = xref.system_code and shipment_lines.sku = xref.product_external_id
     union all
@@ -67,9 +68,10 @@ direct as (
         documents.is_counted
     from documents
     inner join order_lines
-        on documents.channel_code = order_lines.channel_code
-        and documents.order_number = order_lines.order_number
-        and documents.order_line_external_id = order_lines.line_external_id
+        on
+            documents.channel_code = order_lines.channel_code
+            and documents.order_number = order_lines.order_number
+            and documents.order_line_external_id = order_lines.line_external_id
 ),
 
 taken as (
@@ -118,17 +120,20 @@ by_item as (
         coalesce(by_product.item_name, by_sku.item_name) as item_name
     from documents
     left join direct
-        on documents.document_kind = direct.document_kind
-        and documents.document_id = direct.document_id
-        and documents.line_number = direct.line_number
+        on
+            documents.document_kind = direct.document_kind
+            and documents.document_id = direct.document_id
+            and documents.line_number = direct.line_number
     left join names as by_product
-        on documents.channel_code = by_product.channel_code
-        and documents.order_number = by_product.order_number
-        and 'product:' || documents.product_id = by_product.item_name
+        on
+            documents.channel_code = by_product.channel_code
+            and documents.order_number = by_product.order_number
+            and 'product:' || documents.product_id = by_product.item_name
     left join names as by_sku
-        on documents.channel_code = by_sku.channel_code
-        and documents.order_number = by_sku.order_number
-        and 'sku:' || documents.sku = by_sku.item_name
+        on
+            documents.channel_code = by_sku.channel_code
+            and documents.order_number = by_sku.order_number
+            and 'sku:' || documents.sku = by_sku.item_name
     where direct.document_id is null
 ),
 
@@ -197,12 +202,13 @@ shared as (
         end as quantity
     from document_spans
     inner join line_spans
-        on document_spans.document_kind = line_spans.document_kind
-        and document_spans.channel_code = line_spans.channel_code
-        and document_spans.order_number = line_spans.order_number
-        and document_spans.item_name = line_spans.item_name
-        and document_spans.ends_qty > line_spans.starts_qty
-        and (line_spans.place = line_spans.line_qty or document_spans.starts_qty < line_spans.ends_qty)
+        on
+            document_spans.document_kind = line_spans.document_kind
+            and document_spans.channel_code = line_spans.channel_code
+            and document_spans.order_number = line_spans.order_number
+            and document_spans.item_name = line_spans.item_name
+            and document_spans.ends_qty > line_spans.starts_qty
+            and (line_spans.place = line_spans.line_qty or document_spans.starts_qty < line_spans.ends_qty)
 ),
 
 -- What was given up takes no units away: it only shows which line it was for.
@@ -216,11 +222,12 @@ given_up as (
         by_item.quantity
     from by_item
     inner join line_spans
-        on by_item.document_kind = line_spans.document_kind
-        and by_item.channel_code = line_spans.channel_code
-        and by_item.order_number = line_spans.order_number
-        and by_item.item_name = line_spans.item_name
-        and line_spans.place = 1
+        on
+            by_item.document_kind = line_spans.document_kind
+            and by_item.channel_code = line_spans.channel_code
+            and by_item.order_number = line_spans.order_number
+            and by_item.item_name = line_spans.item_name
+            and line_spans.place = 1
     where not by_item.is_counted
 ),
 

@@ -55,13 +55,15 @@ from observed
 inner join channels
     on observed.channel_code = channels.channel_code and observed.system_code = channels.system_code
 left join stocks
-    on observed.system_code = stocks.system_code
-    and observed.channel_code = stocks.channel_code
-    and observed.product_external_id = stocks.product_external_id
+    on
+        observed.system_code = stocks.system_code
+        and observed.channel_code = stocks.channel_code
+        and observed.product_external_id = stocks.product_external_id
 left join prices
-    on observed.system_code = prices.system_code
-    and observed.channel_code = prices.channel_code
-    and observed.product_external_id = prices.product_external_id
+    on
+        observed.system_code = prices.system_code
+        and observed.channel_code = prices.channel_code
+        and observed.product_external_id = prices.product_external_id
 left join items
     on observed.system_code = items.system_code and observed.product_external_id = items.product_external_id
 left join xref

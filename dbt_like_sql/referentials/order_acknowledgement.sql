@@ -22,8 +22,9 @@ renamed as (
         acknowledgements.system_code
     from acknowledgements
     left join quoted_orders
-        on acknowledgements.channel_code = quoted_orders.channel_code
-        and acknowledgements.order_number = quoted_orders.order_number
+        on
+            acknowledgements.channel_code = quoted_orders.channel_code
+            and acknowledgements.order_number = quoted_orders.order_number
     left join orders on quoted_orders.order_id = orders.order_id
 ),
 

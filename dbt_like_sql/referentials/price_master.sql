@@ -35,12 +35,13 @@ fitting as (
     cross join price_lists
     left join channels on price_lists.price_list_code = channels.price_list_code
     inner join rules
-        on rules.entity = entities.entity and rules.attribute = 'default' and rules.rank = 1
-        and (
-            rules.scope_kind = 'everywhere'
-            or (rules.scope_kind = 'channel' and rules.scope_code = channels.channel_code)
-            or (rules.scope_kind = 'company' and rules.scope_code = channels.company_code)
-        )
+        on
+            rules.entity = entities.entity and rules.attribute = 'default' and rules.rank = 1
+            and (
+                rules.scope_kind = 'everywhere'
+                or (rules.scope_kind = 'channel' and rules.scope_code = channels.channel_code)
+                or (rules.scope_kind = 'company' and rules.scope_code = channels.company_code)
+            )
 )
 
 select

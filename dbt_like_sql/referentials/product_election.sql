@@ -57,11 +57,12 @@ fitting_rules as (
     from attributes
     cross join categories
     inner join rules
-        on (rules.attribute = attributes.attribute or rules.attribute = 'default')
-        and (
-            rules.scope_kind = 'everywhere'
-            or (rules.scope_kind = 'category' and rules.scope_code = categories.category_code)
-        )
+        on
+            (rules.attribute = attributes.attribute or rules.attribute = 'default')
+            and (
+                rules.scope_kind = 'everywhere'
+                or (rules.scope_kind = 'category' and rules.scope_code = categories.category_code)
+            )
 ),
 
 believed as (
@@ -113,9 +114,10 @@ placed as (
         ) as place
     from values_given
     left join believed
-        on values_given.attribute = believed.attribute
-        and values_given.category_code = believed.category_code
-        and values_given.system_code = believed.system_code
+        on
+            values_given.attribute = believed.attribute
+            and values_given.category_code = believed.category_code
+            and values_given.system_code = believed.system_code
 ),
 
 winners as (

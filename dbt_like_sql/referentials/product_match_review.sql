@@ -45,5 +45,6 @@ select
     listed.candidates
 from open_matches
 left join listed
-    on open_matches.system_code = listed.system_code
-    and open_matches.product_external_id = listed.product_external_id
+    on
+        open_matches.system_code = listed.system_code
+        and open_matches.product_external_id = listed.product_external_id

@@ -21,5 +21,6 @@ select
     order_lines.expected_at
 from order_lines
 left join xref
-    on order_lines.system_code = xref.system_code
-    and order_lines.product_external_id = xref.product_external_id
+    on
+        order_lines.system_code = xref.system_code
+        and order_lines.product_external_id = xref.product_external_id

@@ -33,11 +33,13 @@ identified as (
         xref.product_id
     from refund_lines
     inner join staged_refunds
-        on refund_lines.system_code = staged_refunds.system_code
-        and refund_lines.refund_external_id = staged_refunds.refund_external_id
+        on
+            refund_lines.system_code = staged_refunds.system_code
+            and refund_lines.refund_external_id = staged_refunds.refund_external_id
     left join xref
-        on refund_lines.system_code = xref.system_code
-        and refund_lines.product_external_id = xref.product_external_id
+        on
+            refund_lines.system_code = xref.system_code
+            and refund_lines.product_external_id = xref.product_external_id
 )
 
 select

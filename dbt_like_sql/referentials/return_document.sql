@@ -82,8 +82,9 @@ all_returns as (
         'ticket' as source
     from numbered_ticket_lines
     inner join tickets
-        on numbered_ticket_lines.system_code = tickets.system_code
-        and numbered_ticket_lines.order_external_id = tickets.order_external_id
+        on
+            numbered_ticket_lines.system_code = tickets.system_code
+            and numbered_ticket_lines.order_external_id = tickets.order_external_id
     where numbered_ticket_lines.quantity < 0
 ),
 
@@ -119,9 +120,10 @@ guesses as (
     inner join quoted_orders on identified.order_number = quoted_orders.order_number
     inner join orders on quoted_orders.order_id = orders.order_id
     left join holders
-        on quoted_orders.channel_code = holders.channel_code
-        and quoted_orders.order_number = holders.order_number
-        and (holders.product_id = identified.product_id or holders.sku = identified.sku)
+        on
+            quoted_orders.channel_code = holders.channel_code
+            and quoted_orders.order_number = holders.order_number
+            and (holders.product_id = identified.product_id or holders.sku = identified.sku)
     where identified.channel_code is null
 ),
 
@@ -148,10 +150,11 @@ documents as (
         identified.receiving_location_code
     from identified
     left join guesses
-        on identified.source = guesses.source
-        and identified.document_id = guesses.document_id
-        and identified.line_number = guesses.line_number
-        and guesses.place = 1
+        on
+            identified.source = guesses.source
+            and identified.document_id = guesses.document_id
+            and identified.line_number = guesses.line_number
+            and guesses.place = 1
 )
 
 select

@@ -38,9 +38,11 @@ select
     documents.source
 from documents
 left join matches
-    on documents.source || ':' || documents.return_id = matches.document_id
-    and documents.line_number = matches.line_number
+    on
+        documents.source || ':' || documents.return_id = matches.document_id
+        and documents.line_number = matches.line_number
 left join quoted_orders
-    on documents.channel_code = quoted_orders.channel_code
-    and documents.order_number = quoted_orders.order_number
+    on
+        documents.channel_code = quoted_orders.channel_code
+        and documents.order_number = quoted_orders.order_number
 left join orders on coalesce(matches.order_id, quoted_orders.order_id) = orders.order_id

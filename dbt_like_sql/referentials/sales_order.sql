@@ -78,6 +78,7 @@ select
 from bases
 left join shop_twins on bases.order_id = shop_twins.order_id and shop_twins.place = 1
 left join customer_xref
-    on bases.system_code = customer_xref.system_code
-    and bases.customer_external_id = customer_xref.customer_external_id
+    on
+        bases.system_code = customer_xref.system_code
+        and bases.customer_external_id = customer_xref.customer_external_id
 left join customers_by_email on bases.email_token = customers_by_email.email_token

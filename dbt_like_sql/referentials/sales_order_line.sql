@@ -50,9 +50,11 @@ select
     order_lines.return_reference
 from order_lines
 inner join twins
-    on order_lines.system_code = twins.system_code
-    and order_lines.order_external_id = twins.order_external_id
+    on
+        order_lines.system_code = twins.system_code
+        and order_lines.order_external_id = twins.order_external_id
 left join xref
-    on order_lines.system_code = xref.system_code
-    and order_lines.product_external_id = xref.product_external_id
+    on
+        order_lines.system_code = xref.system_code
+        and order_lines.product_external_id = xref.product_external_id
 left join unique_skus on order_lines.sku = unique_skus.sku

@@ -33,9 +33,10 @@ matched as (
         first_value(imported.order_external_id) over same_origin as first_external_id
     from imported
     left join own
-        on imported.origin_channel_code = own.channel_code
-        and imported.origin_order_number = own.order_number
-        and own.number_place = 1
+        on
+            imported.origin_channel_code = own.channel_code
+            and imported.origin_order_number = own.order_number
+            and own.number_place = 1
     window same_origin as (
         partition by imported.origin_channel_code, imported.origin_key
         order by imported.system_code, imported.order_external_id

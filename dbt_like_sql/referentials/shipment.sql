@@ -43,7 +43,8 @@ select
     parcels.delivered_at
 from shipments
 left join quoted_orders
-    on shipments.channel_code = quoted_orders.channel_code
-    and shipments.order_number = quoted_orders.order_number
+    on
+        shipments.channel_code = quoted_orders.channel_code
+        and shipments.order_number = quoted_orders.order_number
 left join orders on quoted_orders.order_id = orders.order_id
 left join parcels on shipments.tracking_number = parcels.tracking_number

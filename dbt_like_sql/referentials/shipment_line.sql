@@ -26,7 +26,8 @@ select
 from shipment_lines
 inner join shipments on shipment_lines.shipment_external_id = shipments.shipment_id
 left join matches
-    on shipment_lines.shipment_external_id = matches.document_id
-    and shipment_lines.line_number = matches.line_number
+    on
+        shipment_lines.shipment_external_id = matches.document_id
+        and shipment_lines.line_number = matches.line_number
 left join xref
     on shipment_lines.system_code = xref.system_code and shipment_lines.sku = xref.product_external_id

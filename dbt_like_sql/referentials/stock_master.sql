@@ -18,11 +18,12 @@ fitting as (
         ) as place
     from locations
     inner join rules
-        on rules.entity = 'stock' and rules.attribute = 'default' and rules.rank = 1
-        and (
-            rules.scope_kind = 'everywhere'
-            or (rules.scope_kind = 'company' and rules.scope_code = locations.company_code)
-        )
+        on
+            rules.entity = 'stock' and rules.attribute = 'default' and rules.rank = 1
+            and (
+                rules.scope_kind = 'everywhere'
+                or (rules.scope_kind = 'company' and rules.scope_code = locations.company_code)
+            )
 )
 
 select

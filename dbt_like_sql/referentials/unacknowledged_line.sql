@@ -43,8 +43,9 @@ open_lines as (
     inner join orders on order_lines.order_id = orders.order_id
     inner join channels on orders.channel_code = channels.channel_code
     left join acknowledgements
-        on orders.channel_code = acknowledgements.channel_code
-        and orders.order_number = acknowledgements.order_number
+        on
+            orders.channel_code = acknowledgements.channel_code
+            and orders.order_number = acknowledgements.order_number
     where
         orders.status not in ('cancelled', 'failed')
         and orders.cancelled_at is null
