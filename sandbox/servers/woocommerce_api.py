@@ -313,7 +313,10 @@ class Api:
         return self._writer
 
     def _created(self, row: Row, allow: str) -> Response:
-        location = row["_links"]["self"][0]["href"]
+        # WooCommerce forgets to put the order's id into a new refund's address
+        location = re.sub(
+            r"/orders/\d+/refunds/", r"/orders/(?P<order_id>[\\d]+)/refunds/", row["_links"]["self"][0]["href"]
+        )
         return self._answer(row, allow, status=201, extra=[("Location", location)])
 
     def _create(self, name: str, parent: int | None, request: Request, allow: str) -> Response:

@@ -147,7 +147,7 @@ class Writer:
             row["status"] = "trash"
             self._touch(row)
             table.put(number, row)
-        return before
+        return self._edited(before) if name == "products" else before
 
     def batch(self, name: str, parent: int | None, body: Row) -> Row:
         """Create, update and delete up to 100 rows: each item answers for itself, good ones are kept."""
@@ -174,7 +174,7 @@ class Writer:
         def write() -> Row:
             table = self._tables[name]
             if number not in table or (parent is not None and table.value(number, "parent_id") != parent):
-                raise self._unknown(name, 400, in_batch=True)
+                raise self._unknown(name, 404 if name == "variations" else 400, in_batch=True)
             return self.update(
                 name, number, {key: value for key, value in item.items() if key != "id"}, is_strict=False
             )
@@ -217,6 +217,15 @@ class Writer:
         row["date_created"], row["date_created_gmt"] = self._now()
         self._touch(row)
 
+    def _edited(self, row: Row) -> Row:
+        """A product as the reply to a write shows it: two keys more than a read."""
+        links = row["_links"]
+        shown = {name: value for name, value in row.items() if name != "_links"}
+        shown["permalink_template"] = f"{self._home()}/product/%pagename%/"
+        shown["generated_slug"] = row["slug"]
+        shown["_links"] = links
+        return shown
+
     def _create_product(self, body: Row) -> Row:
         row = copy.deepcopy(BLANK_PRODUCT)
         self._fill(row, body, own_id=None)
@@ -229,7 +238,7 @@ class Writer:
         self._derived.settle(row)
         row["_links"] = item_links(self._home(), f"products/{number}")
         self._tables["products"].put(number, row)
-        return row
+        return self._edited(row)
 
     def _next_item_id(self) -> int:
         """Products and variations share one series of ids."""
@@ -260,7 +269,7 @@ class Writer:
         if row["type"] == "variable":
             self._share_stock(row)
             self._sum_up(number)
-        return self._tables["products"].row(number)
+        return self._edited(self._tables["products"].row(number))
 
     def _update_variation(self, number: int, body: Row) -> Row:
         row = copy.deepcopy(self._tables["variations"].row(number))

@@ -32,8 +32,8 @@ class Answer:
 
 def exchanges(system: str) -> list[Exchange]:
     """Every recording of a system in the order of the run; webhooks, which the shop sent, left out."""
-    found = [read_exchange(path) for path in sorted((RECORDINGS / system).glob("*.json"))]
-    asked = [exchange for exchange in found if not exchange.name.startswith("webhook_delivery")]
+    paths = sorted((RECORDINGS / system).glob("*.json"))
+    asked = [read_exchange(path) for path in paths if not path.stem.startswith("webhook_delivery")]
     return sorted(
         asked, key=lambda exchange: (exchange.name.startswith(LATE), exchange.at, _step(exchange), exchange.name)
     )
@@ -41,14 +41,15 @@ def exchanges(system: str) -> list[Exchange]:
 
 # what was done in this order inside one second
 SEQUENCES = (
-    "products_date_upd_before_change products_date_upd_after_stock_change product_price_write product_price_readback "
-    "products_date_upd_after_price_change combination_price_write combination_price_readback "
-    "products_date_upd_after_combination_change products_date_upd_after_specific_price",
+    """products_date_upd_before_change products_date_upd_after_stock_change product_price_write product_price_readback
+    products_date_upd_after_price_change combination_price_write combination_price_readback
+    products_date_upd_after_combination_change products_date_upd_after_specific_price""",
     "orders_date_upd_before_change order_state_write order_state_readback orders_date_upd_after_change",
     "order_slip_create_later orders_date_upd_after_slip order_slip_date_upd_filter",
-    "specific_price_set specific_price_set_readback specific_price_set_computed specific_price_duplicate "
-    "specific_price_clear specific_price_clear_readback specific_price_clear_computed order_cancel_write "
-    "order_cancel_stock_readback",
+    """specific_price_set specific_price_set_readback specific_price_set_computed specific_price_duplicate
+    specific_price_clear specific_price_clear_readback specific_price_clear_computed order_cancel_write
+    order_cancel_stock_readback""",
+    "oauth1_ok oauth1_nonce_reused oauth1_bad_signature oauth1_old_timestamp",
 )
 _STEPS = {name: number for sequence in SEQUENCES for number, name in enumerate(sequence.split())}
 

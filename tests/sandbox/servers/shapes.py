@@ -18,7 +18,8 @@ def kind(value: Any) -> str:
         return "boolean"
     if isinstance(value, (int, float)):
         return "number"
-    return {str: "text", list: "list", dict: "object"}[type(value)]
+    names: dict[type, str] = {str: "text", list: "list", dict: "object"}
+    return names[type(value)]
 
 
 @dataclass

@@ -11,6 +11,8 @@ from sandbox.shop_data import SHOP_SCHEMAS, ShopData
 
 NOW = datetime(2026, 11, 21, 21, 59, 30, tzinfo=UTC)
 CREATED = NOW - timedelta(minutes=2)
+# the WooCommerce run was earlier than the PrestaShop one
+EARLIER = timedelta(minutes=-10, seconds=10)
 
 
 def item(item_id: int, **values: Any) -> dict[str, Any]:
@@ -111,8 +113,11 @@ def refund(refund_id: int, order_id: int, amount_minor: int, **values: Any) -> d
     } | values
 
 
-def shop(zone: str = "Europe/Paris", **frames: list[dict[str, Any]]) -> ShopData:
-    """A `ShopData` of rows; orders without a total get that of their lines, delivery, fee and discount."""
+def shop(zone: str = "Europe/Paris", later: timedelta = timedelta(), **frames: list[dict[str, Any]]) -> ShopData:
+    """A `ShopData` of rows, every instant moved ``later``; orders without a total get that of their lines and extras."""
+    for rows in frames.values():
+        for row in rows:
+            row.update({name: value + later for name, value in row.items() if isinstance(value, datetime)})
     totals: dict[int, int] = {}
     for row in frames.get("order_lines", []):
         totals[row["order_id"]] = totals.get(row["order_id"], 0) + row["line_total_minor"]
@@ -163,7 +168,7 @@ def prestashop_like() -> ShopData:
         *_filler_items(100, 16),
     ]
     month = timedelta(days=30)
-    promotions = [
+    promotions: list[dict[str, Any]] = [
         {
             "item_id": 25,
             "promotion_minor": 4500,
@@ -251,7 +256,7 @@ def woocommerce_like() -> ShopData:
             )
             for n in range(27, 33)
         ),
-        *_filler_items(40, 18),
+        *(item(40 + n, category=f"Rayon {n % 5}") for n in range(18)),
         item(75, sku=None, name="Écharpe sans référence", regular_minor=2990),
         item(
             76,
@@ -274,7 +279,7 @@ def woocommerce_like() -> ShopData:
             name="Mug bleu",
             regular_minor=990,
             category="Maison",
-            updated_at=NOW + timedelta(seconds=2),
+            updated_at=CREATED + timedelta(seconds=5),
         ),
         item(83, sku="MUG-01", name="Mug bleu (copie)", regular_minor=990, category="Maison"),
         item(85, sku="DRAFT-01", name="Brouillon", is_active=False),
@@ -288,7 +293,7 @@ def woocommerce_like() -> ShopData:
         item(95, sku="SHOE-01-ANY", name=f"{shoe} - 38", stock_qty=0, is_backorder_allowed=True, **boot),
     ]
     week = timedelta(days=7)
-    promotions = [
+    promotions: list[dict[str, Any]] = [
         {"item_id": 79, "promotion_minor": 4500, "starts_at": NOW - week, "ends_at": NOW + week},
         {"item_id": 80, "promotion_minor": 2000, "starts_at": NOW + 4 * week, "ends_at": NOW + 6 * week},
         {"item_id": 81, "promotion_minor": 2000, "starts_at": NOW - 3 * week, "ends_at": NOW - 2 * week},
@@ -300,10 +305,10 @@ def woocommerce_like() -> ShopData:
     orders = [
         *(order(n, customer_id=14, **done) for n in range(35, 67)),
         order(96, customer_id=14, discount_minor=2400, fee_minor=360, pickup_location="S11", shipping_minor=588),
-        order(97, customer_id=15, **done, **{"shipping_minor": 588}),
-        order(98, customer_id=15, **done, **{"shipping_minor": 588}),
-        order(99, customer_id=16, **done, **{"shipping_minor": 588}),
-        order(100, customer_id=None, **done, **{"shipping_minor": 588}),
+        order(97, customer_id=15, shipping_minor=588, **done),
+        order(98, customer_id=15, shipping_minor=588, **done),
+        order(99, customer_id=16, shipping_minor=588, **done),
+        order(100, customer_id=None, shipping_minor=588, **done),
         order(101, customer_id=14, **done),
         order(102, customer_id=None, status="on_hold", paid_at=None, shipping_minor=588),
         order(
@@ -316,8 +321,8 @@ def woocommerce_like() -> ShopData:
         order(108, customer_id=15, status="refunded", **free),
         order(110, customer_id=None, **new, **free),
         order(112, customer_id=14, **done, **free),
-        order(113, customer_id=14, ordered_at=datetime(2026, 10, 25, 0, 30, tzinfo=UTC), **free),
-        order(114, customer_id=14, ordered_at=datetime(2026, 10, 25, 1, 30, tzinfo=UTC), **free),
+        order(113, customer_id=14, ordered_at=datetime(2026, 10, 25, 0, 30, tzinfo=UTC) - EARLIER, **free),
+        order(114, customer_id=14, ordered_at=datetime(2026, 10, 25, 1, 30, tzinfo=UTC) - EARLIER, **free),
     ]
     mug = {"sku": "MUG-01", "name": "Mug bleu", "unit_minor": 990}
     dress = {"sku": "DRESS-01", "unit_minor": 4500}
@@ -352,14 +357,15 @@ def woocommerce_like() -> ShopData:
         line(114, 175, 82, **mug),
     ]
     return shop(
+        later=EARLIER,
         items=items,
         promotions=promotions,
         customers=[customer(n) for n in range(1, 18)],
         orders=orders,
         order_lines=lines,
         refunds=[
-            *(refund(n, n - 30, 990, return_id=f"R{n:06d}") for n in range(66, 74)),
+            *(refund(n, n - 30, 990, return_id=f"R{n:06d}") for n in range(66, 71)),
             refund(74, 66, 490, shipping_minor=490),
         ],
-        refund_lines=[{"refund_id": n, "line_id": n - 30, "qty": 1, "amount_minor": 990} for n in range(66, 74)],
+        refund_lines=[{"refund_id": n, "line_id": n - 30, "qty": 1, "amount_minor": 990} for n in range(66, 71)],
     )
