@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 import duckdb
+import pyarrow as pa
 
 from resources.given_tables import create_given_tables
 from resources.sql_project import SqlProject, read_project
@@ -42,11 +43,11 @@ def run_kpis(tables: Mapping[str, Sequence[Row]]) -> duckdb.DuckDBPyConnection:
         con.execute(f"delete from {table}")
         rows = tables.get(name, [])
         if rows:
-            names = list(rows[0])
-            marks = ", ".join("?" for _ in names)
-            con.executemany(
-                f"insert into {table} ({', '.join(names)}) values ({marks})", [[row[name] for name in names] for row in rows]
-            )
+            given_rows = pa.Table.from_pylist(list(rows))
+            con.register("given_rows", given_rows)
+            names = ", ".join(given_rows.column_names)
+            con.execute(f"insert into {table} ({names}) select {names} from given_rows")
+            con.unregister("given_rows")
     for model in project().select(["kpis"]):
         con.execute(f"create or replace table {model.name} as {model.sql}")
     return con

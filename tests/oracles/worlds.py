@@ -90,7 +90,7 @@ class World:
         return value if self.random.random() < chance else None
 
     def _places(self) -> None:
-        first, last = (self.clock - timedelta(days=45)).date(), (self.clock + timedelta(days=20)).date()
+        first, last = (self.clock - timedelta(days=41)).date(), (self.clock + timedelta(days=20)).date()
         for company in ("ML-FR", "ML-BE"):
             self.add("company", company_code=company, name=company, country_code=company[3:])
         for code, (company, zone, handling, cut_off) in PLACES.items():
@@ -238,10 +238,11 @@ class World:
                 previous = None
                 for _ in range(self.random.choice([0, 1, 1, 2, 3])):
                     promotions += 1
-                    starts = previous if previous and self.random.random() < 0.5 else self.at(-60, 1)
+                    fresh = self.at(-0.02, 0) if self.random.random() < 0.15 else self.at(-60, 1)
+                    starts = previous if previous and self.random.random() < 0.5 else fresh
                     ends = starts + timedelta(seconds=self.random.choice([3600, 86400, 20 * 86400]))
                     previous = ends
-                    self.add(
+                    promotion = self.add(
                         "promotion",
                         promotion_external_id=f"PR{promotions:03}",
                         price_list_code=price_list,
@@ -255,6 +256,9 @@ class World:
                         priority=self.random.choice([1, 1, 2]),
                         is_stackable=self.random.random() < 0.5,
                     )
+                    if self.random.random() < 0.15:
+                        promotions += 1
+                        self.add("promotion", **{**promotion, "promotion_external_id": f"PR{promotions:03}"})
 
     def _known_prices(self, price_list: str, product_id: str | None) -> list[int]:
         rows = [*self.tables["price"], *self.tables["promotion"]]
@@ -285,8 +289,8 @@ class World:
                     regular_minor=self.maybe(self.random.choice(known), 0.95),
                     effective_minor=self.maybe(self.random.choice(known), 0.95),
                     tax_rate_bp=self.maybe(2000, 0.8),
-                    promotion_starts_at=self.maybe(self.at(-60, 5), 0.5),
-                    price_observed_at=self.maybe(self.at(-1.5, 0), 0.9),
+                    promotion_starts_at=self.maybe(self.at(-5, 5), 0.6),
+                    price_observed_at=self.maybe(self.at(self.random.choice([-1.5, -0.01]), 0), 0.9),
                 )
 
     def _orders(self) -> None:
