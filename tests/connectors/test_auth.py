@@ -20,7 +20,10 @@ def test_oauth_signs_each_attempt_with_a_new_nonce() -> None:
     urls = set()
     for _ in range(2):
         request = requests.Request(
-            "GET", "http://shop.example/wp-json/wc/v3/products", params={"_fields": "id,sku,price", "per_page": "2"}, auth=auth
+            "GET",
+            "http://shop.example/wp-json/wc/v3/products",
+            params={"_fields": "id,sku,price", "per_page": "2"},
+            auth=auth,
         ).prepare()
         urls.add(request.url)
         assert "Authorization" not in request.headers

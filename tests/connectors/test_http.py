@@ -114,7 +114,11 @@ def test_what_cannot_pass_is_not_tried_again(status: int) -> None:
         ("prestashop", "error_resource_not_permitted", False),
         ("prestashop", "error_unknown_resource", False),
         ("prestashop", "error_unknown_order", False),
-        ("prestashop", "stock_availables_date_filter_refused", True),  # 500 with an empty body: PHP may also have failed
+        (
+            "prestashop",
+            "stock_availables_date_filter_refused",
+            True,
+        ),  # 500 with an empty body: PHP may also have failed
         ("woocommerce", "refund_error_full_by_line_off_by_a_cent", False),
         ("woocommerce", "refund_error_amount_over_remaining", False),
         ("woocommerce", "error_bad_credentials", False),
@@ -188,9 +192,12 @@ def test_the_rate_limit_spaces_calls() -> None:
     assert time.slept[-1] == 10.0
 
 
-@pytest.mark.parametrize("auth", [BasicAuth("topsecretkey"), OAuth1("topsecretkey", "topsecret", timestamp_s=lambda: 1)])
 @pytest.mark.parametrize(
-    "trouble", [Reply(401, b"{}"), Reply(500), Reply(body=requests.exceptions.ConnectionError("https://x/?k=topsecretkey"))]
+    "auth", [BasicAuth("topsecretkey"), OAuth1("topsecretkey", "topsecret", timestamp_s=lambda: 1)]
+)
+@pytest.mark.parametrize(
+    "trouble",
+    [Reply(401, b"{}"), Reply(500), Reply(body=requests.exceptions.ConnectionError("https://x/?k=topsecretkey"))],
 )
 def test_an_error_never_holds_a_secret(auth: Any, trouble: Reply) -> None:
     http, _ = client([trouble], Time(), auth=auth, retry=RetryPolicy(attempts=1))

@@ -62,7 +62,10 @@ def tiny_shop(*, orders: int = 12, zone: str = "Europe/Paris") -> ShopData:
     for order_id in range(1, orders + 1):
         at = then + timedelta(hours=order_id)
         order_rows.append(_order(order_id, at))
-        lines += [_line(order_id, order_id * 10 + 1, 1, "A-1", 2, 1290), _line(order_id, order_id * 10 + 2, 3, "A-2-S", 1, 1590)]
+        lines += [
+            _line(order_id, order_id * 10 + 1, 1, "A-1", 2, 1290),
+            _line(order_id, order_id * 10 + 2, 3, "A-2-S", 1, 1590),
+        ]
     lines[0] |= {"cancelled_qty": 1, "cancel_reason": "stock", "cancelled_at": then + timedelta(days=1)}
     lines[3] |= {"item_id": None, "sku": "GONE"}
     order_rows[1] |= {"status": "cancelled", "cancelled_at": then + timedelta(days=2), "cancel_reason": "seller"}

@@ -22,7 +22,11 @@ T = TypeVar("T")
 FAR_FUTURE = "2099-12-31 23:59:59"
 IDS_PER_LIST = 20_000
 IDS_PER_CALL = 200  # ids in one filter: longer addresses are refused by some web servers
-_SECRETS = re.compile(rb'"(passwd|secure_key|reset_password_token)":"(?:[^"\\]|\\.)*"')
+# one pattern per name: each starts with a fixed text, which is found fast
+_SECRETS = tuple(
+    (name, re.compile(rb'"' + name + rb'"\s*:\s*"(?:[^"\\]|\\.)*"'))
+    for name in (b"passwd", b"secure_key", b"reset_password_token")
+)
 
 # what an error code says about trying again is taken from recorded answers: all of these came for a request that can never work
 _ACTIONS = {
@@ -58,9 +62,10 @@ _IDS: RowDecoder[IdRow] = RowDecoder(IdRow, wrapped=True, strict=False)
 
 def scrub(body: bytes) -> bytes:
     """Take password hashes and the keys that open carts and orders out of a body, before anything else sees it."""
-    if b'"secure_key":' not in body and b'"passwd":' not in body and b'"reset_password_token":' not in body:
-        return body
-    return _SECRETS.sub(rb'"\1":""', body)
+    for name, pattern in _SECRETS:
+        if name in body:
+            body = pattern.sub(b'"' + name + b'":""', body)
+    return body
 
 
 def judge(status: int, body: bytes) -> Verdict | None:
