@@ -255,7 +255,8 @@ class Api:
 
     def _shown(self, name: str, row: Row, parent: int | None) -> Row:
         if name == "variations" and parent is None:
-            return {**row, "_links": bare_variation_links(self._home(), int(row["id"]))}
+            home = str(row["_links"]["self"][0]["href"]).partition("/wp-json")[0]
+            return {**row, "_links": bare_variation_links(home, int(row["id"]))}
         if name == "refunds" and parent is not None:
             return {key: value for key, value in row.items() if key != "parent_id"}
         return row
