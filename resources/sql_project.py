@@ -136,10 +136,16 @@ class SqlProject:
         return [model for model in self.models.values() if model.name in wanted]
 
     def all_checks(self, names: Collection[str] | None = None) -> list[Check]:
-        """Checks of the selected models, then the checks of their own that read one of them."""
+        """Checks of the selected models, then the checks of their own whose last built model is one of those."""
         models = self.select(names)
         chosen = {model.name for model in models}
-        own = [check for check in self.checks if names is None or chosen.intersection(check.refs)]
+        place = {name: number for number, name in enumerate(self.models)}
+
+        def is_due(check: Check) -> bool:
+            read = [ref for ref in check.refs if ref in place]
+            return not read or max(read, key=place.__getitem__) in chosen
+
+        own = [check for check in self.checks if names is None or is_due(check)]
         return [check for model in models for check in model.checks] + own
 
     @cached_property
