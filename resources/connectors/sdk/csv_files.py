@@ -38,7 +38,7 @@ def read_csv(
     line, buffer, pending = 2, buffer[len(header) :], header
     while True:
         more = file.read(piece_bytes)
-        cut = cut_at_record(buffer, reader.quote) if more else len(buffer)
+        cut = cut_at_record(buffer, reader.delimiter, reader.quote) if more else len(buffer)
         if cut or not more:
             piece, lines = reader.piece(buffer[:cut], line, is_last=not more)
             piece.raw = pending + piece.raw
@@ -64,7 +64,7 @@ class _CsvReader:
         self._feed = feed
         self._dialect = feed.format
         self._identity = identity
-        self._delimiter = ord(self._dialect.delimiter)
+        self.delimiter = ord(self._dialect.delimiter)
         self.quote = ord(self._dialect.quote) if self._dialect.quote else None
         self._header = ""
         self._columns: list[str] = []
@@ -107,7 +107,7 @@ class _CsvReader:
             data, rejects = self._without_bad_utf8(data, first_line)
         refused_lines = {reject.line for reject in rejects}
         records, problems = find_records(
-            data, first_line, delimiter=self._delimiter, quote=self.quote, width=len(self._columns)
+            data, first_line, delimiter=self.delimiter, quote=self.quote, width=len(self._columns)
         )
         if is_cut and records.size and self._dialect.ends_with_newline:
             problems[records.size - 1] = ("truncated_line", "the file ends within this line")
@@ -157,7 +157,7 @@ class _CsvReader:
             raise ContractBroken(
                 f"{records.size} records were read as {frame.height}", where=Where(file=self._identity.name)
             )
-        if records.has_quotes or has_spaces_at_the_edge(text, self._delimiter):
+        if records.has_quotes or has_spaces_at_the_edge(text, self.delimiter):
             frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
         return frame
 
@@ -209,11 +209,11 @@ class _CsvReader:
                 start = data.rfind(b"\n", 0, bad) + 1
                 end = data.find(b"\n", bad)
                 reason = f"byte {data[bad]:#04x} at {bad - start + 1} of the line is not UTF-8"
-                column = data.count(self._delimiter, start, bad) + 1
+                column = data.count(self.delimiter, start, bad) + 1
                 line = first_line + data.count(b"\n", 0, start)
                 rejects.append(self._reject(line, data[start:end], "wrong_encoding", reason, column))
                 # Delimiters alone instead of the line: of no width that passes, and refused here already.
-                data = data[:start] + bytes([self._delimiter]) * len(self._columns) + data[end:]
+                data = data[:start] + bytes([self.delimiter]) * len(self._columns) + data[end:]
                 at = start
 
     def _without_utf8_in_latin1(
@@ -229,6 +229,6 @@ class _CsvReader:
             raw = records.data(number)
             at = next((match.start() for match in _UTF8_IN_LATIN1.finditer(raw)), 0)
             reason = f"bytes at {at + 1} of the line are UTF-8 in a latin-1 file"
-            column = raw.count(self._delimiter, 0, at) + 1
+            column = raw.count(self.delimiter, 0, at) + 1
             rejects.append(self._reject(int(records.lines[number]), raw, "wrong_encoding", reason, column))
         return frame.filter(~suspicious) if numbers else frame, records.without(numbers), rejects

@@ -109,17 +109,24 @@ def has_spaces_at_the_edge(piece: bytes, delimiter: int) -> bool:
     return touches or piece.startswith(b" ") or b"\t" in piece
 
 
-def cut_at_record(data: bytes, quote: int | None) -> int:
-    """Where the last whole record of ``data`` ends; 0 when none does."""
+def cut_at_record(data: bytes, delimiter: int, quote: int | None) -> int:
+    """Where the last record of ``data`` that is certainly whole ends; 0 when none is. More of the file follows."""
     if quote is None or quote not in data:
         return data.rfind(b"\n") + 1
     array = np.frombuffer(data, np.uint8)
     newlines = np.flatnonzero(array == NEWLINE)
-    outside = newlines[np.searchsorted(np.flatnonzero(array == quote), newlines) % 2 == 0]
-    if outside.size and newlines.size - np.searchsorted(newlines, outside[-1]) <= MAX_RECORD_LINES:
-        return int(outside[-1]) + 1
-    # A quote that is never closed would hold the rest of the file: its records are worked out line by line.
-    return data.rfind(b"\n") + 1 if newlines.size > MAX_RECORD_LINES else 0
+    quotes = np.flatnonzero(array == quote)
+    outside = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    end = int(outside[-1]) + 1 if outside.size else 0
+    before = np.searchsorted(quotes, end)
+    is_open_long = newlines.size - np.searchsorted(newlines, end) >= MAX_RECORD_LINES
+    if not is_open_long and _are_legal(array[:end], quotes[:before], newlines, delimiter, quote):
+        return end
+    # With a stray quote about, parity tells nothing: records are walked through, as they will be when they are read.
+    at = 0
+    while (end := _one_record(data, at, delimiter, quote, is_all=False)[0]) >= 0:
+        at = end + 1
+    return at
 
 
 def _starts(ends: Places) -> Places:
@@ -174,19 +181,28 @@ def _line_by_line(
     return Records(piece, first_line, len(starts), True, places), problems
 
 
-def _one_record(piece: bytes, start: int, delimiter: int, quote: int) -> tuple[int, int, str]:
-    """(end, width, problem) of the record at ``start``; with a problem it ends with its first line."""
+def _one_record(piece: bytes, start: int, delimiter: int, quote: int, *, is_all: bool = True) -> tuple[int, int, str]:
+    """(end, width, problem) of the record at ``start``; with a problem it ends with its first line.
+
+    ``is_all``: nothing follows the piece. Otherwise the end is -1 for a record that what follows may complete.
+    """
     first_end = piece.find(b"\n", start)
+    if first_end < 0:
+        return -1, 0, ""
     at, width = start, 1
     while True:
         if piece[at] == quote:
             at = _after_quoted(piece, at, quote)
+            if at == _UNKNOWN and not is_all:
+                return -1, width, ""
             if at < 0:
                 return first_end, width, "a quote is opened and never closed"
             if piece[at] not in (delimiter, NEWLINE):
                 return first_end, width, "a quote is closed in the middle of a field"
         else:
             next_delimiter, next_line = piece.find(delimiter, at), piece.find(b"\n", at)
+            if next_line < 0:
+                return -1, width, ""
             stop = next_line if next_delimiter < 0 else min(next_delimiter, next_line)
             if piece.find(quote, at, stop) >= 0:
                 return first_end, width, "a quote stands in the middle of a field"
@@ -195,15 +211,22 @@ def _one_record(piece: bytes, start: int, delimiter: int, quote: int) -> tuple[i
             return at, width, ""
         width += 1
         at += 1
+        if at == len(piece):
+            return -1, width, ""
+
+
+_TOO_LONG, _UNKNOWN = -1, -2
 
 
 def _after_quoted(piece: bytes, start: int, quote: int) -> int:
-    """The place after the quoted field that opens at ``start``; -1 when nothing closes it."""
+    """The place after the quoted field that opens at ``start``, or why there is none."""
     close = start + 1
     while True:
         close = piece.find(quote, close)
-        if close < 0 or piece.count(b"\n", start, close) >= MAX_RECORD_LINES:
-            return -1
+        if piece.count(b"\n", start, close if close >= 0 else len(piece)) >= MAX_RECORD_LINES:
+            return _TOO_LONG
+        if close < 0 or close + 1 == len(piece):
+            return _UNKNOWN
         if piece[close + 1] != quote:
             return close + 1
         close += 2
