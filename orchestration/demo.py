@@ -35,11 +35,11 @@ VARIANTS, ORDERS = 5_000, 20_000
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """What one demo did. ``sandbox_seconds``: making the world, its file drops and its servers."""
+    """What one demo did. ``comparison``: None when the run stopped before it published. ``sandbox_seconds``: making the world, its file drops and its servers."""
 
     folder: Path
     summary: RunSummary
-    comparison: Comparison
+    comparison: Comparison | None
     sandbox_seconds: float
     seconds: float
 
@@ -49,7 +49,7 @@ class DemoOutcome:
 
         Some checks are red on purpose: the sandbox has files that lie, and the truth says which.
         """
-        return self.summary.is_finished and not self.comparison.differences
+        return self.comparison is not None and not self.comparison.differences
 
 
 @contextmanager
@@ -82,9 +82,11 @@ def run_demo(
         settings = Settings.from_environment({**_tuning(os.environ), **variables}, root)
         runtime = build_runtime(settings, report=report)
         summary = run_job(runtime, full=True)
-        report(Progress("compare", "with the truth"))
-        truth = json.loads(place.truth_path.read_text(encoding="utf-8"))
-        comparison = compare_with_truth(settings.bi_path, runtime.operations, truth)
+        comparison = None
+        if summary.is_finished:
+            report(Progress("compare", "with the truth"))
+            truth = json.loads(place.truth_path.read_text(encoding="utf-8"))
+            comparison = compare_with_truth(settings.bi_path, runtime.operations, truth)
         yield DemoOutcome(folder, summary, comparison, place.seconds, time.monotonic() - started)
 
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import duckdb
+
+from resources.operations import Operations
+from resources.report.data import open_published
 
 
 class Difference(NamedTuple):
@@ -37,6 +44,106 @@ class Comparison:
 
     subjects: tuple[Subject, ...]
     differences: tuple[Difference, ...]
+
+
+def compare_with_truth(bi_path: Path, operations: Operations, truth: Mapping[str, Any]) -> Comparison:
+    """Compare what was published and what operations kept with a sandbox's truth (`sandbox.world.truth` tells its keys).
+
+    KPI values by day and month are compared for the dimensions `all` and `channel`, which are those the truth works out.
+    """
+    with open_published(bi_path) as con:
+        parts = [
+            _values(con, truth["kpi_value"]),
+            _exclusions(con, truth["kpi_exclusion"]),
+            *(_work_list(con, kpi, rows) for kpi, rows in sorted(truth["worklists"].items())),
+        ]
+    parts += [
+        _quarantine(operations, truth["quarantine"]),
+        _files(operations, truth["files"]),
+        _streams(operations, truth),
+    ]
+    return Comparison(
+        subjects=tuple(Subject(name, rows, len(differences)) for name, rows, differences in parts),
+        differences=tuple(difference for _, _, differences in parts for difference in differences),
+    )
+
+
+Part = tuple[str, int, list[Difference]]
+
+
+def _values(con: duckdb.DuckDBPyConnection, truth: Sequence[Mapping[str, Any]]) -> Part:
+    keys = ("kpi_code", "measure", "period_kind", "period_start_on", "dimension_kind", "dimension_code")
+    told = "period_kind = 'all' OR dimension_kind IN ('all', 'channel')"
+    found = _rows(con, f"SELECT * FROM kpis.kpi_value WHERE {told}")
+    return "KPI values", len(truth), compare_rows("kpi_value", keys, truth, found)
+
+
+def _exclusions(con: duckdb.DuckDBPyConnection, truth: Sequence[Mapping[str, Any]]) -> Part:
+    keys = ("kpi_code", "measure", "dimension_kind", "dimension_code", "reason")
+    found = _rows(con, "SELECT * FROM kpis.kpi_exclusion WHERE excluded_qty <> 0")
+    told = [row for row in truth if row["excluded_qty"]]
+    return "exclusions", len(told), compare_rows("kpi_exclusion", keys, told, found)
+
+
+def _work_list(con: duckdb.DuckDBPyConnection, kpi: str, truth: Sequence[Mapping[str, Any]]) -> Part:
+    name = f"{kpi}_worklist"
+    found = _rows(con, f"SELECT * FROM kpis.{name}")
+    columns = tuple(truth[0]) if truth else ()
+    if not columns:  # nothing to do, says the truth: any row is one too much
+        return f"work list {kpi}", 0, [Difference(name, str(row), "", "no row", "a row") for row in found]
+    expected = [tuple(row[column] for column in columns) for row in truth]
+    actual = [tuple(row[column] for column in columns) for row in found]
+    return f"work list {kpi}", len(truth), compare_bags(name, expected, actual)
+
+
+def _quarantine(operations: Operations, truth: Sequence[Mapping[str, Any]]) -> Part:
+    expected = [(row["system"], row["feed"], row["file"], row["line"]) for row in truth]
+    actual = [
+        (row.system_code, row.stream, row.part or row.position, row.line)
+        for row in operations.quarantined(status="pending")
+        if row.is_root
+    ]
+    return "rows in quarantine", len(truth), compare_bags("quarantine", expected, actual)
+
+
+def _files(operations: Operations, truth: Sequence[Mapping[str, Any]]) -> Part:
+    feeds = sorted({(row["system"], row["feed"]) for row in truth})
+    found = [
+        {
+            "system": receipt.system_code,
+            "feed": receipt.stream,
+            "file": receipt.name,
+            "outcome": receipt.outcome,
+            "quarantined": receipt.quarantined_qty,
+        }
+        for system, feed in feeds
+        for receipt in operations.file_receipts(system, feed)
+    ]
+    keys = ("system", "feed", "file")
+    expected = [{name: row[name] for name in (*keys, "outcome", "quarantined")} for row in truth]
+    return "files", len(truth), compare_rows("file", keys, expected, found)
+
+
+def _streams(operations: Operations, truth: Mapping[str, Any]) -> Part:
+    """Streams whose last reading is not complete: those the truth names, and feeds of which a file is refused."""
+    expected = {(row["system"], row["stream"]) for row in truth["streams"]}
+    expected |= {(row["system"], row["feed"]) for row in truth["files"] if row["outcome"] == "refused"}
+    last = {(manifest.system_code, manifest.stream): manifest.outcome for manifest in operations.manifests()}
+    actual = {stream for stream, outcome in last.items() if outcome != "complete"}
+    return "incomplete readings", len(expected), compare_bags("stream", expected, actual)
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """Rows as the truth writes them: dates and instants as ISO text, instants in UTC and whole seconds."""
+    cursor = con.execute(query)
+    columns = [column[0] for column in cursor.description or ()]
+    return [dict(zip(columns, map(_as_json, row), strict=True)) for row in cursor.fetchall()]
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def compare_rows(

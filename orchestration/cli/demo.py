@@ -15,6 +15,7 @@ from orchestration.cli.terminal import console, errors, mark, showing_progress, 
 
 if TYPE_CHECKING:
     from orchestration.demo import DemoOutcome
+    from orchestration.verification import Comparison
 
 SHOWN_DIFFERENCES = 30
 
@@ -64,23 +65,36 @@ def demo(
 def show_outcome(outcome: DemoOutcome) -> None:
     """The run, then what was compared, then where to look."""
     show_summary(outcome.summary)
-    compared = table("Measured against the truth", "what", "rows", "differences", "", right=("rows", "differences"))
-    for subject in outcome.comparison.subjects:
-        compared.add_row(
-            subject.name, f"{subject.rows_qty:,}", str(subject.differences_qty), mark(not subject.differences_qty)
-        )
-    console.print(compared)
-    if outcome.comparison.differences:
-        listed = table("Differences", "where", "row", "column", "truth", "found")
-        for difference in outcome.comparison.differences[:SHOWN_DIFFERENCES]:
-            listed.add_row(*(escape(str(part)) for part in difference))
-        console.print(listed)
-        hidden = len(outcome.comparison.differences) - SHOWN_DIFFERENCES
-        if hidden > 0:
-            console.print(f"… and {hidden} more.")
-    verdict = "[bold green]equals the truth[/]" if outcome.is_good else "[bold red]differs from the truth[/]"
+    if outcome.comparison is not None:
+        show_comparison(outcome.comparison)
+    verdict = (
+        "[bold green]equals the truth[/]"
+        if outcome.is_good
+        else "[bold red]stopped before it could be compared[/]"
+        if outcome.comparison is None
+        else "[bold red]differs from the truth[/]"
+    )
     console.print(
         f"The demo {verdict}. Sandbox {outcome.sandbox_seconds:.1f} s, all in all {outcome.seconds:.1f} s. "
         f"Everything is in {outcome.folder}."
     )
     console.print("Next: `etalon kpis`, `etalon quarantine list`, `etalon ui`.")
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """What was compared, and the first differences."""
+    compared = table("Measured against the truth", "what", "rows", "differences", "", right=("rows", "differences"))
+    for subject in comparison.subjects:
+        compared.add_row(
+            subject.name, f"{subject.rows_qty:,}", str(subject.differences_qty), mark(not subject.differences_qty)
+        )
+    console.print(compared)
+    if not comparison.differences:
+        return
+    listed = table("Differences", "where", "row", "column", "truth", "found")
+    for difference in comparison.differences[:SHOWN_DIFFERENCES]:
+        listed.add_row(*(escape(str(part)) for part in difference))
+    console.print(listed)
+    hidden = len(comparison.differences) - SHOWN_DIFFERENCES
+    if hidden > 0:
+        console.print(f"… and {hidden} more.")

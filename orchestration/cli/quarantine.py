@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from uuid import uuid4
+
 import typer
 from rich.markup import escape
 
 from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console, showing_progress, table
 from resources import quarantine
-from resources.errors import ConfigurationError, Where
 
 app = typer.Typer(help="Look at refused rows and give them a second chance.", no_args_is_help=True)
+
+
+class Shown(StrEnum):
+    """Which rows of the quarantine to show."""
+
+    PENDING = "pending"
+    REPLAYED = "replayed"
+    SUPERSEDED = "superseded"
+    ALL = "all"
+
+
+_STATUS: dict[Shown, quarantine.Status | None] = {
+    Shown.PENDING: "pending",
+    Shown.REPLAYED: "replayed",
+    Shown.SUPERSEDED: "superseded",
+    Shown.ALL: None,
+}
 
 SYSTEM = typer.Option("", "--system", help="Only of this system, by its code in retailer.yaml.")
 STREAM = typer.Option("", "--stream", help="Only of this stream of the system.")
@@ -20,7 +39,7 @@ STREAM = typer.Option("", "--stream", help="Only of this stream of the system.")
 def list_(
     system: str = SYSTEM,
     stream: str = STREAM,
-    status: str = typer.Option("pending", help="pending, replayed or superseded; `all` for every one."),
+    status: Shown = typer.Option(Shown.PENDING, help="Which rows."),
     limit: int = typer.Option(50, min=1, help="How many rows to show; the counts are always of all of them."),
 ) -> None:
     """List refused rows: how many by rule, then the rows themselves. Nothing is dropped silently: it is here.
@@ -32,7 +51,7 @@ def list_(
       etalon quarantine list --status all --limit 500
     """
     runtime = open_runtime()
-    wanted = None if status == "all" else status
+    wanted = _STATUS[status]
     counts = table("Refused rows", "system", "stream", "rule", "status", "rows", right=("rows",))
     for of_system, of_stream, rule, of_status, quantity in runtime.operations.quarantine_counts():
         if system in ("", of_system) and stream in ("", of_stream) and wanted in (None, of_status):
@@ -68,14 +87,8 @@ def show(
       etalon quarantine show 42
     """
     runtime = open_runtime()
-    found = runtime.operations.quarantined(quarantine_ids=[quarantine_id])
-    if not found:
-        raise ConfigurationError(
-            f"no row in quarantine has the id {quarantine_id}",
-            where=Where(field="ID"),
-            action="`etalon quarantine list --status all` lists them",
-        )
-    row = found[0]
+    shown = quarantine.show(runtime.operations, runtime.landing, quarantine_id)
+    row = shown.row
     facts = table(f"Row {row.quarantine_id}", "what", "value")
     for name, value in (
         ("system", row.system_code),
@@ -92,8 +105,54 @@ def show(
         ("refused at", row.created_at),
         ("extract", row.extract_id),
         ("context", row.context),
-        ("raw", quarantine.raw_text(row, runtime.sealer)),
+        ("raw", shown.raw),
     ):
         if value not in (None, ""):
             facts.add_row(name, escape(str(value)))
     console.print(facts)
+
+
+@app.command()
+def replay(
+    quarantine_ids: list[int] = typer.Argument(
+        None, help="Ids of rows, from `etalon quarantine list`; without any, all pending rows.", metavar="[ID]..."
+    ),
+    system: str = SYSTEM,
+    stream: str = STREAM,
+) -> None:
+    """Map refused rows again with the present mapping and feed declarations. Rows that fit now are loaded by the next run.
+
+    \b
+    Exit code: 0 every row fits now; 1 some are refused again.
+
+    \b
+    Examples:
+      etalon quarantine replay 42 43
+      etalon quarantine replay --system erp --stream erp_stock
+      etalon run --select group:canonical+      then load them and rebuild
+    """
+    with showing_progress() as report:
+        runtime = open_runtime(report)
+        outcomes = quarantine.replay(
+            runtime.operations,
+            runtime.landing,
+            runtime.connectors,
+            pii=runtime.personal,
+            now=runtime.settings.clock()(),
+            run_id=f"replay-{uuid4().hex[:12]}",
+            quarantine_ids=quarantine_ids or None,
+            system_code=system or None,
+            stream=stream or None,
+        )
+    if not outcomes:
+        console.print("No pending row matches.")
+        return
+    refused = [outcome for outcome in outcomes if outcome.outcome != "replayed"]
+    if refused:
+        listed = table("Still refused", "id", "outcome", "reason", right=("id",))
+        for outcome in refused:
+            listed.add_row(str(outcome.quarantine_id), outcome.outcome, escape(outcome.reason))
+        console.print(listed)
+    console.print(f"{len(outcomes) - len(refused)} of {len(outcomes)} rows fit now; the next run loads them.")
+    if refused:
+        raise typer.Exit(1)

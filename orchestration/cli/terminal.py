@@ -32,9 +32,9 @@ def mark(is_ok: bool) -> str:
 
 @contextmanager
 def showing_progress() -> Iterator[Reporter]:
-    """A reporter that shows one bar per step; without a terminal, one line per piece of news."""
+    """A reporter that shows one bar per step; without a terminal, one line per step."""
     if not errors.is_terminal:
-        yield lambda news: errors.print(f"{news.step}: {news.detail}", markup=False, highlight=False)
+        yield _one_line_per_step()
         return
     with Progress(
         SpinnerColumn(),
@@ -61,3 +61,14 @@ def showing_progress() -> Iterator[Reporter]:
             )
 
         yield report
+
+
+def _one_line_per_step() -> Reporter:
+    told: set[str] = set()
+
+    def report(news: News) -> None:
+        if news.step not in told:
+            told.add(news.step)
+            errors.print(f"{news.step}: {news.detail}".rstrip(": "), markup=False, highlight=False)
+
+    return report
