@@ -251,7 +251,8 @@ def test_keys_of_orders_are_not_kept(whole: dict[str, Whole]) -> None:
 def order_row(number: int, **changes: Any) -> dict[str, Any]:
     """A recorded order under another number, changed."""
     base = next(found for found in recorded_rows("woocommerce", "orders") if found["id"] == 97)
-    return json.loads(json.dumps({**base, "id": number, "number": str(number), **changes}))
+    copy: dict[str, Any] = json.loads(json.dumps({**base, "id": number, "number": str(number), **changes}))
+    return copy
 
 
 def shop_of(orders: list[dict[str, Any]]) -> RecordedWooCommerce:

@@ -1,5 +1,6 @@
 """WooCommerce, REST API v3: the read side. What each file holds is said at its top; `build` is what the registry calls."""
 
 from resources.connectors.woocommerce.connector import KIND, WooCommerceConnector, build
+from resources.connectors.woocommerce.streams import STREAMS
 
-__all__ = ["KIND", "WooCommerceConnector", "build"]
+__all__ = ["KIND", "STREAMS", "WooCommerceConnector", "build"]

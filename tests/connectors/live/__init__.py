@@ -1,0 +1,1 @@
+"""The connectors' promises, checked on a shop of your own. Read only."""
