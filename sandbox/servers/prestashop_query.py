@@ -65,6 +65,12 @@ def _edit_distance(left: str, right: str) -> int:
 
 def selected_ids(resource: Resource, table: Table, query: Mapping[str, str]) -> list[int]:
     """Ids a list request gives, filtered, sorted and cut. `WebserviceError` for an unknown field."""
+    question = tuple((name, value) for name, value in query.items() if name.startswith(("filter[", "sort", "date")))
+    chosen = table.selection(question, lambda: _all_selected(resource, table, query))
+    return _limited(chosen, query["limit"]) if "limit" in query else chosen
+
+
+def _all_selected(resource: Resource, table: Table, query: Mapping[str, str]) -> list[int]:
     ids: list[int] | None = None
     for name, value in query.items():
         match = re.fullmatch(r"filter\[([^\]]*)\]", name)
@@ -73,7 +79,7 @@ def selected_ids(resource: Resource, table: Table, query: Mapping[str, str]) -> 
     chosen = table.ids() if ids is None else ids
     if "sort" in query:
         chosen = _sorted(resource, table, chosen, query["sort"], with_dates=query.get("date") == "1")
-    return _limited(chosen, query["limit"]) if "limit" in query else chosen
+    return chosen
 
 
 def _filtered(

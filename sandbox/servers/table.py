@@ -5,7 +5,7 @@ Belongs here: storage and lookup, whatever the system. What the rows look like b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 Row = dict[str, Any]
 Render = Callable[[int], Row]
 CACHE_BYTES = 256 * 1024 * 1024
+MAX_SELECTIONS = 32
 
 
 class Table:
@@ -43,6 +44,7 @@ class Table:
         self._ids: list[int] | None = None
         self._columns: dict[str, list[Any]] = {}
         self._indexes: dict[str, dict[Any, list[int]]] = {}
+        self._selections: dict[Hashable, list[int]] = {}
         self._last_id = max(self._drawn_ids, default=0)
 
     @classmethod
@@ -113,6 +115,16 @@ class Table:
             self._indexes[name] = index
         return index.get(value, [])
 
+    def selection(self, question: Hashable, select: Callable[[], list[int]]) -> list[int]:
+        """Ids that a question selects, worked out once for all the pages asked of it; a write makes it be asked again."""
+        kept = self._selections.get(question)
+        if kept is None:
+            kept = select()
+            if len(self._selections) >= MAX_SELECTIONS:
+                self._selections.pop(next(iter(self._selections)))
+            self._selections[question] = kept
+        return kept
+
     def put(self, row_id: int, row: Row) -> None:
         """Write a row, new or not."""
         self._written[row_id] = row
@@ -139,3 +151,4 @@ class Table:
         self._ids = None
         self._columns.clear()
         self._indexes.clear()
+        self._selections.clear()

@@ -17,6 +17,7 @@ from sandbox.servers.woocommerce_shapes import LOCAL, ORDER_STATUSES
 
 DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+-]\d{2}:?\d{2})?)?")
 MAX_PAGE = 100
+_PAGING = ("page", "per_page", "_fields", "oauth_", "consumer_")
 PRODUCT_STATUSES = ("any", "future", "trash", "draft", "pending", "private", "publish")
 ORDER_FILTERS = ("any", "trash", "auto-draft", *ORDER_STATUSES)
 
@@ -155,29 +156,36 @@ def page_of(name: str, table: Table, query: Mapping[str, str], zone: str, within
 
     ``within``: the ids it may give, for a collection inside another one.
     """
-    collection = COLLECTIONS[name]
     number = _whole("page", query.get("page", "1"), 1, None)
     size = _whole("per_page", query.get("per_page", "10"), 1, MAX_PAGE)
+    asked = tuple((key, value) for key, value in query.items() if not key.startswith(_PAGING))
+    ids = table.selection(
+        (name, asked, None if within is None else tuple(within)),
+        lambda: _selected(name, table, query, zone, table.ids() if within is None else within),
+    )
+    total = len(ids)
+    chosen = ids[(number - 1) * size : number * size]
+    if not chosen and number > 1 and COLLECTIONS[name].is_total_lost_past_end:
+        return Page([], 0, 0, number)
+    return Page(chosen, total, -(-total // size), number)
+
+
+def _selected(name: str, table: Table, query: Mapping[str, str], zone: str, ids: list[int]) -> list[int]:
+    """Every id the filters keep, in the order asked for."""
+    collection = COLLECTIONS[name]
     default_by, default_direction = collection.default_order
     order_by = _choice("orderby", query.get("orderby", default_by), tuple(collection.orders))
     direction = _choice("order", query.get("order", default_direction), ("asc", "desc"))
-    ids = table.ids() if within is None else within
     ids = _by_status(collection, table, ids, query)
     ids = _by_date(collection, table, ids, query, zone)
     ids = _by_value(name, table, ids, query)
     if order_by == "include":
         wanted = _numbers(query.get("include", ""))
-        ids = sorted(ids, key=lambda row_id: wanted.index(row_id) if row_id in wanted else len(wanted))
-    elif order_by == "id":
-        ids = ids if direction == "asc" else ids[::-1]
-    else:
-        held = collection.orders[order_by]
-        ids = sorted(ids, key=lambda row_id: (_key(table.value(row_id, held)), row_id), reverse=direction == "desc")
-    total = len(ids)
-    chosen = ids[(number - 1) * size : number * size]
-    if not chosen and number > 1 and collection.is_total_lost_past_end:
-        return Page([], 0, 0, number)
-    return Page(chosen, total, -(-total // size), number)
+        return sorted(ids, key=lambda row_id: wanted.index(row_id) if row_id in wanted else len(wanted))
+    if order_by == "id":
+        return ids if direction == "asc" else ids[::-1]
+    held = collection.orders[order_by]
+    return sorted(ids, key=lambda row_id: (_key(table.value(row_id, held)), row_id), reverse=direction == "desc")
 
 
 def _key(value: Any) -> tuple[int, float, str]:
