@@ -345,8 +345,9 @@ class Mapper:
         keep = (pl.col(FILE) + ":" + pl.col(LINE).cast(pl.String)).is_in(list(only_places))
         for mapping in self._feed.entities.values():
             if mapping.group_by:
-                groups = level.filter(keep).select(mapping.group_by).unique()
-                return level.join(groups, on=list(mapping.group_by), how="semi", maintain_order="left")
+                group = [FILE, *mapping.group_by]
+                groups = level.filter(keep).select(group).unique()
+                return level.join(groups, on=group, how="semi", maintain_order="left")
         return level.filter(keep)
 
     def _entity_frame(self, entity: Entity, levels: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -359,7 +360,8 @@ class Mapper:
             columns = [
                 _aggregate(source).cast(types[name]).alias(name) for name, source in mapping.columns.items()
             ]
-            frame = level.group_by(list(mapping.group_by), maintain_order=True).agg(
+            # A group never reaches across files: each file gives whole states, and of two states the later file wins.
+            frame = level.group_by([FILE, *mapping.group_by], maintain_order=True).agg(
                 *(column.alias(f"={name}") for column, name in zip(columns, mapping.columns, strict=True)),
                 pl.col(OBSERVED).first().alias("=observed_at"),
                 pl.col(_POSITION).first().alias("=source_position"),
