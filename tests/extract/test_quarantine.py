@@ -1,0 +1,101 @@
+"""Quarantine: listed, shown, and replayed through the present mapping."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from resources import quarantine
+from resources.connectors.sdk.feed import WordsColumn, load_feeds
+from resources.errors import PermanentError
+from tests.extract.fakes import NOW, ORDERS, Row, Source, Stores
+from tests.feeds.support import connector, drop
+from tests.feeds.test_pickup import HEAD, name
+
+LATER = NOW + timedelta(hours=1)
+MKP_HEAD = (
+    "order_id,line_id,ordered_at,paid_at,status,sku,name,qty,cancelled_qty,cancel_reason,cancelled_at,unit_price,line_total,"
+    "vat_rate,shipping,currency,country,email,fulfilled_by,ship_by\n"
+)
+
+
+def mkp_line(line: str, *, qty: str = "1", status: str = "payable") -> str:
+    return (
+        f"M1,{line},2026-02-02T08:00:00Z,2026-02-02T08:01:00Z,{status},S{line},Lampe,{qty},0,,,12.00,12.00,20.00,5.00,EUR,FR,"
+        "ann@example.org,retailer,\n"
+    )
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return Stores.open(tmp_path / "data")
+
+
+def test_a_row_is_replayed_when_the_mapping_learns_its_word(tmp_path: Path, stores: Stores) -> None:
+    folder = tmp_path / "drops"
+    lines = b"C1,S01,A,1,2026-05-01T10:00:00Z,theft\nC1,S01,B,x,2026-05-01T10:00:00Z,cycle\n"
+    drop(folder, name(1), HEAD + lines)
+    counts = connector(folder, "stock_counts", system_code="counts")
+    stores.extract(counts, counts.streams()[0])
+    pending = quarantine.list(stores.operations)
+    assert [row.line for row in pending] == [2, 3]
+    assert quarantine.show(stores.operations, stores.landing, pending[0].quarantine_id).raw == (
+        "C1,S01,A,1,2026-05-01T10:00:00Z,theft"
+    )
+
+    feed = load_feeds()["stock_counts"]
+    reason = WordsColumn(type="words", words={"cycle": "cycle", "annual": "annual", "theft": "suspicion"})
+    learned = feed.model_copy(update={"columns": {**feed.columns, "reason": reason}})
+    present = {"counts": connector(folder, learned, system_code="counts")}
+    arguments = {"pii": stores.pii, "now": LATER, "run_id": "replay"}
+    outcomes = quarantine.replay(stores.operations, stores.landing, present, **arguments)
+    assert [outcome.outcome for outcome in outcomes] == ["replayed", "refused"]
+    assert "quantity is 'x'" in outcomes[1].reason
+    assert [row[2:] for row in stores.loadable_rows("stock_count_line")] == [("S01", "A", 1, NOW.replace(day=1), "suspicion")]
+    [left] = quarantine.list(stores.operations)
+    assert (left.line, left.attempts) == (3, 1)
+    [done] = quarantine.list(stores.operations, status="replayed")
+    assert (done.line, done.replay_extract_id) == (2, outcomes[0].extract_id)
+    # Again: nothing is pending but the row that is still bad.
+    assert len(quarantine.replay(stores.operations, stores.landing, present, **arguments)) == 1
+
+
+def test_a_header_that_sums_its_lines_is_replayed_whole(tmp_path: Path, stores: Stores) -> None:
+    folder = tmp_path / "drops"
+    data = MKP_HEAD + mkp_line("1") + mkp_line("2", qty="two") + mkp_line("3")
+    path = drop(folder, "MKPORD_000001_20260202100000.csv", data.encode())
+    marketplace = connector(folder, "marketplace_orders", system_code="marketplace")
+    stores.extract(marketplace, marketplace.streams()[0])
+    [row] = quarantine.list(stores.operations)
+    assert row.is_sealed
+    assert row.raw != mkp_line("2", qty="two").encode()
+    assert [r[1] for r in stores.loadable_rows("order")] == ["M1"]
+    assert _total(stores) == 2 * 1200 + 500
+
+    path.write_bytes(data.replace("two", "2").encode())
+    outcomes = quarantine.replay(
+        stores.operations, stores.landing, {"marketplace": marketplace}, pii=stores.pii, now=LATER, run_id="replay"
+    )
+    assert [outcome.outcome for outcome in outcomes] == ["replayed"]
+    assert len(stores.loadable_rows("order_line")) == 3
+    assert _total(stores) == 3 * 1200 + 500
+
+
+def _total(stores: Stores) -> int:
+    from resources.contracts.entity import entities
+    from tests.extract.fakes import ENVELOPE
+
+    names = [column for column in entities()["order"].polars_schema if column not in ENVELOPE]
+    [row] = stores.loadable_rows("order")
+    return int(str(row[names.index("total_minor")]))
+
+
+def test_what_cannot_be_replayed_says_so(stores: Stores) -> None:
+    stores.extract(Source([Row(None, NOW)]), ORDERS)
+    [outcome] = quarantine.replay(stores.operations, stores.landing, {}, pii=None, now=LATER, run_id="replay")
+    assert outcome.outcome == "not_replayable"
+    assert "not in retailer.yaml any more" in outcome.reason
+    with pytest.raises(PermanentError, match="no row 99 in quarantine"):
+        quarantine.show(stores.operations, stores.landing, 99)
