@@ -155,7 +155,7 @@ def stock_files(world: World) -> Iterator[DropFile]:
         broken=[
             ("bad_number", f"WH1;D900010;0;0;0;deux;N;{day};{day}"),
             ("bad_date", f"WH1;D900011;0;0;0;0;N;31/02/2026 06:00:00;{day}"),
-            ("too_few_columns", "WH1;D900012;0;0"),
+            ("wrong_width", "WH1;D900012;0;0"),
             ("bad_flag", f"WH1;D900013;0;0;0;0;X;{day};{day}"),
             ("negative", f"WH1;D900014;0;-4;0;0;N;{day};{day}"),
         ],
@@ -193,7 +193,7 @@ def prices_file(world: World) -> DropFile:
             ("bad_number", "WEB-FR;D900020;0,00;20,0,0;O;01/01/2026 00:00:00;;EUR"),
             ("bad_date", "WEB-FR;D900021;0,00;20,00;O;2026-13-01;;EUR"),
             ("bad_currency", "WEB-FR;D900022;0,00;20,00;O;01/01/2026 00:00:00;;EURO"),
-            ("too_few_columns", "WEB-FR;D900023;0,00"),
+            ("wrong_width", "WEB-FR;D900023;0,00"),
         ],
     )
 
@@ -261,7 +261,7 @@ def movement_files(world: World) -> Iterator[DropFile]:
         broken = [
             ("bad_date", "MV9000000001;WH1;D900040;VTE;0;32/01/2026 10:00:00"),
             ("unknown_value", "MV9000000002;WH1;D900041;XXX;0;05/01/2026 10:00:00"),
-            ("too_few_columns", "MV9000000003;WH1"),
+            ("wrong_width", "MV9000000003;WH1"),
         ]
         name = file_name("INVMOV", number, min(end, world.now), "csv")
         yield csv_file(
@@ -306,7 +306,7 @@ def purchase_files(world: World) -> Iterator[DropFile]:
         broken=[
             ("bad_number", "PO900001;1;F001;WH1;D900050;0;0;douze;EUR;05/01/2026 10:00:00;"),
             ("bad_date", "PO900002;1;F001;WH1;D900051;0;0;1,00;EUR;05-01;"),
-            ("too_few_columns", "PO900003;1;F001;WH1;D900052;0"),
+            ("wrong_width", "PO900003;1;F001;WH1;D900052;0"),
         ],
     )
     newer = purchases.tail(40).with_columns(

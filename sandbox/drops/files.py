@@ -124,7 +124,7 @@ def csv_file(
         rows.append(BrokenRow(line, defect))
         data += (text if isinstance(text, bytes) else text.encode(dialect.encoding)) + b"\n"
     if truncated is not None:
-        rows.append(BrokenRow(line + 1, "truncated_last_line"))
+        rows.append(BrokenRow(line + 1, "truncated_line"))
         data += truncated.encode(dialect.encoding)
     count = frame.height + len(rows)
     if dialect.has_trailer:

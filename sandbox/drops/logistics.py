@@ -79,7 +79,7 @@ def shipment_files(world: World) -> Iterator[DropFile]:
         broken: list[tuple[str, str | bytes]] = [
             ("bad_number", "D900001;web-fr;DLEURRE01;WH1;dpd;DLEURRE;1;;ML-0000001;beaucoup;2026-02-02 08:00:00;;;;;;"),
             ("bad_date", "D900002;web-fr;DLEURRE02;WH1;dpd;DLEURRE;1;;ML-0000001;1;2026-02-02 25:00:00;;;;;;"),
-            ("too_few_columns", "D900003;web-fr;DLEURRE03;WH1"),
+            ("wrong_width", "D900003;web-fr;DLEURRE03;WH1"),
             (
                 "wrong_encoding",
                 "D900004;web-fr;DLEURRÉ04;WH1;dpd;DLEURRE;1;;ML-0000001;1;2026-02-02 08:00:00;;;;;;".encode("latin-1"),
@@ -234,12 +234,15 @@ def marketplace_files(world: World) -> Iterator[DropFile]:
             ]
         )
         late = moved
-        tail = "2026-02-02T08:00:00Z,2026-02-02T08:01:00Z,payable,ML-0000001,Leurre,1,0,,,0.00,0.00,20.00,0.00,EUR,FR,leurre@example.org,retailer,"
+        tail = (
+            "2026-02-02T08:00:00Z,2026-02-02T08:01:00Z,payable,ML-0000001,Leurre,1,0,,,0.00,0.00,20.00,0.00,"
+            "EUR,FR,leurre@example.org,retailer,"
+        )
         broken: list[tuple[str, str | bytes]] = [
             ("bad_number", "MPD001,D1," + tail.replace(",1,0,,,", ",un,0,,,")),
             ("bad_date", "MPD002,D2," + tail.replace("2026-02-02T08:00:00Z", "02.02.2026")),
             ("unknown_value", "MPD003,D3," + tail.replace("payable", "perdue")),
-            ("too_few_columns", "MPD004,D4,2026-02-02T08:00:00Z"),
+            ("wrong_width", "MPD004,D4,2026-02-02T08:00:00Z"),
             ("wrong_encoding", ("MPD005,D5," + tail.replace("Leurre", "Leurré")).encode("latin-1")),
         ]
         yield csv_file(

@@ -64,22 +64,24 @@ def ticket_files(world: World) -> Iterator[DropFile]:
         closed_at = min(datetime(day.year, day.month, day.day, 23, 30, tzinfo=UTC), world.now)
         data: bytes = text.encode() + b"\n"
         broken: tuple[BrokenRow, ...] = ()
+        kept = 0
         if number == 2 and location in ("S01", "S02"):
             tail = _broken_tickets(location, day.isoformat())
             data += b"\n".join(piece for _, piece in tail)
-            broken = tuple(BrokenRow(rows + place, defect) for place, (defect, _) in enumerate(tail, start=1))
+            broken = tuple(BrokenRow(rows + place, defect) for place, (defect, _) in enumerate(tail, start=1) if defect)
+            kept = len(tail) - len(broken)
         yield DropFile(
             "pos",
             "pos_tickets",
             file_name(f"SLSRPT_{location}", number, closed_at, "jsonl"),
             data,
-            rows + len(broken),
+            rows + kept + len(broken),
             {"total": decimal_text(total)},
             broken,
         )
 
 
-def _broken_tickets(location: str, day: str) -> list[tuple[str, bytes]]:
+def _broken_tickets(location: str, day: str) -> list[tuple[str | None, bytes]]:
     def ticket(name: str, **changes: object) -> str:
         line = {
             "line": 1,
@@ -108,12 +110,13 @@ def _broken_tickets(location: str, day: str) -> list[tuple[str, bytes]]:
             ("bad_date", ticket("2", sold_at="hier midi").encode()),
             ("wrong_encoding", ticket("3").encode().replace(b"Leurre", b"Ab\xeem\xe9")),
             ("missing_field", ticket("4").replace('"currency": "EUR", ', "").encode()),
-            ("not_json", b"{ticket: T-S01-D5}"),
+            ("not_json", b"{ticket: T-S01-D5}\n"),
         ]
+    # the first of two tickets of one number is kept; it sells nothing
     return [
+        (None, ticket("6").encode()),
         ("duplicate_key", ticket("6").encode()),
-        ("duplicate_key", ticket("6").encode()),
-        ("truncated_last_line", ticket("7").encode()[:70]),
+        ("truncated_line", ticket("7").encode()[:70]),
     ]
 
 

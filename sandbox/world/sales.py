@@ -140,7 +140,7 @@ def _heads(
     draw = rng.random(size)
     is_pickup = (draw < 0.12) & (channel != "marketplace")
     from_store = (draw > 0.96) & (channel == "web-fr")
-    preorder = (rng.random(size) < 0.012) & (ordered > now_s - (days - 1) * DAY_S)
+    preorder = (rng.random(size) < 0.012) & (channel != "marketplace") & (ordered > now_s - (days - 1) * DAY_S)
     own = rng.random(size) < (0.7 if channel == "marketplace" else 0.04)
     number = np.arange(start, start + size)
     return (

@@ -10,7 +10,7 @@ import polars as pl
 from sandbox.world.dice import INSTANT, net_of
 from sandbox.world.places import CHANNELS, PARITY_GROUPS, company_of, local_day
 from sandbox.world.prices import expected_prices, price_under
-from sandbox.world.truth_rows import Verdict, exclusions, rates
+from sandbox.world.truth_rows import Measures, Verdict, exclusions, only_rated, rates
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -24,18 +24,22 @@ def price_truth(world: World) -> Verdict:
     rows = observations(world)
     rated = rows.filter(pl.col("reason").is_null())
     one = pl.col("observed").is_not_null()
-    measures: dict[str, tuple[pl.Expr, pl.Expr | None]] = {
+    measures: Measures = {
         "conformance": (pl.col("verdict") == "ok", one),
         "overcharge": (pl.col("observed") > pl.col("expected"), one),
         "undercharge": (pl.col("observed") < pl.col("expected"), one),
     }
+    # what has no expected price is missing data: it adds nothing, but its groups are told
+    told = rows.filter(pl.col("reason").is_null() | (pl.col("reason") == "no_expected_price"))
+    measures = only_rated(measures, pl.col("reason").is_null())
+    at_tills = told.filter(pl.col("location").is_not_null())
     every = ("all", "company", "channel", "category")
     values = [
-        rates(rated, "k4", measures, dimensions=every, day="day").filter(pl.col("period_kind") != "month"),
-        rates(
-            rated.filter(pl.col("location").is_not_null()), "k4", measures, dimensions=("all", "channel"), day="day"
-        ).filter(pl.col("period_kind") == "month"),
-        rates(rated.filter(pl.col("location").is_not_null()), "k4", measures, dimensions=("location",)),
+        rates(told, "k4", measures, dimensions=every, day="day").filter(pl.col("period_kind") != "month"),
+        rates(at_tills, "k4", measures, dimensions=("all", "channel"), day="day").filter(
+            pl.col("period_kind") == "month"
+        ),
+        rates(at_tills, "k4", measures, dimensions=("location",)),
         _parity(world),
         _prior(world, rated),
     ]

@@ -18,7 +18,7 @@ from sandbox.world.places import (
     local_day,
 )
 from sandbox.world.truth_parts import order_parts
-from sandbox.world.truth_rows import Verdict, exclusions, percentiles, rates
+from sandbox.world.truth_rows import Measures, Verdict, exclusions, only_rated, percentiles, rates
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -257,7 +257,7 @@ def _rates(shipped: pl.DataFrame, matched: pl.DataFrame, now: pl.Expr) -> list[p
 def _mature_all(
     frame: pl.DataFrame,
     mature: pl.Expr,
-    measures: dict[str, tuple[pl.Expr, pl.Expr | None]],
+    measures: Measures,
     dimensions: tuple[str, ...],
 ) -> list[pl.DataFrame]:
     """Over all time mature cohorts only; by day and month all of them."""
@@ -365,9 +365,9 @@ def _k3b(world: World) -> Verdict:
     ]
     values = [
         rates(
-            rated,
+            rows.filter(pl.col("reason").is_null() | (pl.col("reason") == "no_request_date")),
             "k3b",
-            {"refund_on_time": (in_time, pl.col("return_code").is_not_null())},
+            only_rated({"refund_on_time": (in_time, pl.col("return_code").is_not_null())}, pl.col("reason").is_null()),
             dimensions=dimensions,
             day="day",
         ),

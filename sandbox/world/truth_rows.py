@@ -20,6 +20,7 @@ VALUE_COLUMNS = [
 ]
 EXCLUSION_COLUMNS = ["kpi_code", "measure", "dimension_kind", "dimension_code", "reason", "excluded_qty"]
 EVERY = ("all", "company", "channel", "location", "carrier", "category")
+Measures = dict[str, tuple[pl.Expr, pl.Expr | None]]
 IN_TIME = ("all", "channel")
 
 
@@ -63,10 +64,19 @@ def groups(frame: pl.DataFrame, dimensions: Sequence[str], day: str | None) -> l
     return found
 
 
+def only_rated(measures: Measures, is_rated: pl.Expr) -> Measures:
+    """The same measures over rows of which some are left out for lack of data: these add nothing, but their groups are told."""
+
+    def masked(expression: pl.Expr) -> pl.Expr:
+        return pl.when(is_rated).then(expression.cast(pl.Int64)).otherwise(0)
+
+    return {name: (masked(top), None if bottom is None else masked(bottom)) for name, (top, bottom) in measures.items()}
+
+
 def rates(
     frame: pl.DataFrame,
     kpi: str,
-    measures: dict[str, tuple[pl.Expr, pl.Expr | None]],
+    measures: Measures,
     *,
     dimensions: Sequence[str],
     day: str | None = None,

@@ -12,12 +12,13 @@ from sandbox.world.expected import expected_stock, is_in_flight, is_stale
 from sandbox.world.places import CHANNELS, LOCATIONS, company_of, local_day
 from sandbox.world.prices import expected_prices
 from sandbox.world.stock import book_at
-from sandbox.world.truth_rows import Verdict, exclusions, rates
+from sandbox.world.truth_rows import Measures, Verdict, exclusions, only_rated, rates
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
 TOLERANCES = (0, 1, 3, 5)
+GAPS = ("stale", "no_stock_record", "kit_without_components")
 
 
 def stock_truth(world: World) -> Verdict:
@@ -60,7 +61,7 @@ def _k1a(world: World) -> Verdict:
     )
     rated = lines.filter(pl.col("left_out").is_null())
     one = pl.col("variance").is_not_null()
-    measures: dict[str, tuple[pl.Expr, pl.Expr | None]] = {
+    measures: Measures = {
         f"ira_{tolerance}": (
             (pl.col("book") >= 0) & (pl.col("variance").abs() * 100 <= tolerance * pl.col("book")),
             one,
@@ -77,7 +78,13 @@ def _k1a(world: World) -> Verdict:
     )
     values = pl.concat(
         [
-            rates(rated, "k1a", measures, dimensions=("all", "company", "location", "category"), day="day"),
+            rates(
+                lines.filter(pl.col("left_out").is_null() | (pl.col("left_out") == "no_book")),
+                "k1a",
+                only_rated(measures, pl.col("left_out").is_null()),
+                dimensions=("all", "company", "location", "category"),
+                day="day",
+            ),
             rates(
                 active,
                 "k1a",
@@ -218,10 +225,11 @@ def _k1b(world: World) -> Verdict:
         how="diagonal_relaxed",
     )
     rows = rows.join(_weights(world), on=["channel", "item"], how="left").with_columns(pl.col("weight").fill_null(0))
-    rated = rows.filter(pl.col("state").is_in(["ok", "wrong", "missing"]))
+    is_rated = pl.col("state").is_in(["ok", "wrong", "missing"])
+    told = rows.filter(is_rated | pl.col("reason").is_in(GAPS))
     gap = pl.col("published") - pl.col("expected")
     ok, one = pl.col("state") == "ok", pl.col("state").is_not_null()
-    measures: dict[str, tuple[pl.Expr, pl.Expr | None]] = {
+    measures: Measures = {
         "exact": (ok, one),
         "sellability": ((pl.col("published") > 0) == (pl.col("expected") > 0), one),
         "exact_weighted_28d": (pl.when(ok).then("weight").otherwise(0), pl.col("weight")),
@@ -229,7 +237,8 @@ def _k1b(world: World) -> Verdict:
         "hidden_units": (pl.max_horizontal(-gap, pl.lit(0)), None),
     }
     dimensions = ("all", "company", "channel", "category")
-    values = rates(rated, "k1b", measures, dimensions=dimensions, day="day").filter(pl.col("period_kind") != "month")
+    values = rates(told, "k1b", only_rated(measures, is_rated), dimensions=dimensions, day="day")
+    values = values.filter(pl.col("period_kind") != "month")
     lines = world.lines.join(
         world.orders.select("order", "channel", "status", pl.col("cancel_reason").alias("order_reason")), on="order"
     ).with_columns(company_of("channel").alias("company"))
@@ -263,7 +272,7 @@ def _k1b(world: World) -> Verdict:
         pl.coalesce("sku", "shop_sku").alias("sku"),
         "state",
         pl.col("kind_of_error").alias("kind"),
-        pl.col("published").alias("published_qty"),
+        "published_qty",
         pl.when(pl.col("state") != "orphan").then("expected").alias("expected_qty"),
         "units_at_risk",
         (pl.col("units_at_risk") * pl.col("unit_value")).alias("value_at_risk_minor"),
