@@ -264,7 +264,7 @@ def _lines(
         pl.Series("cancelled_at", [short.cancelled if short else None for short in shortages], dtype=pl.String),
     ).join(kept, left_on="id_order", right_on="id", how="inner", maintain_order="left")
     unit = scaled("unit_price_tax_incl")
-    unit_minor = minor_units(unit, pl.col("currency_code"))
+    unit_minor = minor_units(unit)
     good, rejects = convert(
         table,
         [

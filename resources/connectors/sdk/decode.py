@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 INSTANT = pl.Datetime("us", "UTC")
 MICRO_DIGITS = 8
+_DIVISOR = "=divisor"
 _MONEY = r"^-?[0-9]{1,10}(\.[0-9]{1,8})?$"
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _SPACES = re.compile(r"\s+")
@@ -216,15 +217,13 @@ class Field:
     expected: str = ""
 
 
-def money(name: str, source: str | None = None, *, currency: str = "currency_code") -> Field:
-    """Decimal text -> minor units of the row's currency, exactly, half up; empty text is null.
+def money(name: str, source: str | None = None) -> Field:
+    """Decimal text -> minor units of the row's ``currency_code``, exactly, half up; empty text is null.
 
     Digits beyond the minor unit (PrestaShop keeps six) are rounded half away from zero, in integers: no float is met.
     """
     column = source or name
-    return Field(
-        name, minor_units(scaled(column), pl.col(currency)), column, "money", "a decimal number with a dot, like 12.90"
-    )
+    return Field(name, minor_units(scaled(column)), column, "money", "a decimal number with a dot, like 12.90")
 
 
 def scaled(column: str) -> pl.Expr:
@@ -239,18 +238,24 @@ def scaled(column: str) -> pl.Expr:
     )
 
 
-def minor_units(amount: pl.Expr, currency: pl.Expr | None = None) -> pl.Expr:
-    """Integer in 1e-8 of the unit -> minor units, half away from zero. Without ``currency``: hundredths."""
-    divisor: pl.Expr = pl.lit(10 ** (MICRO_DIGITS - 2), pl.Int64)
-    if currency is not None:
-        divisor = (
-            pl.when(currency.is_in([code for code, digits in _EXPONENTS.items() if digits == 0]))
-            .then(pl.lit(10**MICRO_DIGITS, pl.Int64))
-            .when(currency.is_in([code for code, digits in _EXPONENTS.items() if digits == 3]))
-            .then(pl.lit(10 ** (MICRO_DIGITS - 3), pl.Int64))
-            .otherwise(divisor)
-        )
+def minor_units(amount: pl.Expr) -> pl.Expr:
+    """Integer in 1e-8 of the unit -> minor units of the row's currency, half away from zero. For use in :func:`convert`."""
+    divisor = pl.col(_DIVISOR)
     return (amount.abs() + divisor // 2) // divisor * amount.sign()
+
+
+def _with_divisor(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add what 1e-8 of a unit is divided by to give the minor unit of each row's currency."""
+    if "currency_code" not in frame.columns:
+        return frame
+    codes = frame["currency_code"].unique().drop_nulls().to_list()
+    divisors = {code: int(10 ** (MICRO_DIGITS - minor_exponent(code))) for code in codes}
+    usual = int(10 ** (MICRO_DIGITS - 2))
+    if set(divisors.values()) <= {usual}:
+        return frame.with_columns(pl.lit(usual, pl.Int64).alias(_DIVISOR))
+    return frame.with_columns(
+        pl.col("currency_code").replace_strict(divisors, default=usual, return_dtype=pl.Int64).alias(_DIVISOR)
+    )
 
 
 def scaled_int(text: str) -> int | None:
@@ -332,7 +337,7 @@ def convert(
     Reject per bad row and field.
     """
     checked = [field for field in fields if field.source is not None]
-    wide = frame.with_columns(*[field.expr.alias(f"={field.name}") for field in fields])
+    wide = _with_divisor(frame).with_columns(*[field.expr.alias(f"={field.name}") for field in fields])
 
     def flag(field: Field) -> pl.Expr:
         # a zero date is no mistake: it says "never", so it must not be taken for a text that cannot be read

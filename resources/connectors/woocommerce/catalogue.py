@@ -101,9 +101,9 @@ def to_batch(
     good, rejects = convert(
         joined.with_columns(pl.lit(currency_code).alias("currency_code")),
         [
-            money("regular_price", currency="currency_code"),
-            money("price", currency="currency_code"),
-            money("sale_price", currency="currency_code"),
+            money("regular_price"),
+            money("price"),
+            money("sale_price"),
             Field("weight", scaled("weight"), "weight", "number", "a decimal number with a dot, like 0.85"),
             utc_instant("date_modified_gmt"),
             utc_instant("date_on_sale_from_gmt"),

@@ -30,7 +30,7 @@ from resources.connectors.sdk.decode import (
 )
 from resources.connectors.sdk.personal import PersonalValues
 from resources.connectors.sdk.stream import Batch, Reject
-from resources.connectors.woocommerce.rows import Line, Order, meta_columns
+from resources.connectors.woocommerce.rows import Line, Order, meta_columns, put_together
 from resources.privacy import Tokeniser
 
 STATUSES = {
@@ -130,7 +130,7 @@ def explode(page: Page[Order], *, order_tags: bool) -> Page[Order]:
 def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, tokeniser: Tokeniser) -> Batch:
     """Map exploded pages of orders. Grain: one row per order, and one per order and line; money in minor units of its currency."""
     raw_text = RawText(pages, DECODER)
-    raw_orders = pl.concat([page.extra["orders"] for page in pages])
+    raw_orders = put_together([page.extra["orders"] for page in pages], ORDER_TAGS)
     orders, order_rejects = convert(
         raw_orders,
         [
@@ -162,7 +162,7 @@ def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, tokeniser: Toke
         entity="order",
         raw_text=raw_text,
     )
-    raw_lines = pl.concat([page.extra["lines"] for page in pages])
+    raw_lines = put_together([page.extra["lines"] for page in pages], LINE_TAGS)
     if order_rejects:
         raw_lines = raw_lines.join(orders.select(pl.col("id").alias("order_id")), on="order_id", how="semi")
     lines, line_rejects = _lines(raw_lines, raw_text)

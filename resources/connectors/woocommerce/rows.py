@@ -200,7 +200,7 @@ def meta_text(meta: list[Meta], wanted: frozenset[str]) -> dict[str, str]:
 
 
 def meta_columns(metas: Iterable[list[Meta]], wanted: frozenset[str]) -> list[pl.Series]:
-    """One text column per wanted key, sorted by key: one row per list of meta rows."""
+    """A text column for each wanted key that occurs: one row per list of meta rows."""
     texts: dict[str, list[str | None]] = {}
     count = 0
     for meta in metas:
@@ -210,9 +210,12 @@ def meta_columns(metas: Iterable[list[Meta]], wanted: frozenset[str]) -> list[pl
                 column.extend([None] * (count - len(column)))
                 column.append(text)
         count += 1
-    columns = []
-    for key in sorted(wanted):
-        column = texts.get(key, [])
+    for column in texts.values():
         column.extend([None] * (count - len(column)))
-        columns.append(pl.Series(key, column, dtype=pl.String))
-    return columns
+    return [pl.Series(key, column, dtype=pl.String) for key, column in sorted(texts.items())]
+
+
+def put_together(tables: Iterable[pl.DataFrame], tags: frozenset[str]) -> pl.DataFrame:
+    """Tables of pages as one, with a column for every tag: a page has only those that occur in it."""
+    whole = pl.concat(tables, how="diagonal", rechunk=True)
+    return whole.with_columns(pl.lit(None, pl.String).alias(tag) for tag in sorted(tags - set(whole.columns)))
