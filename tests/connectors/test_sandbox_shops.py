@@ -14,11 +14,13 @@ from resources.connectors.sdk.http import RetryPolicy
 from resources.connectors.sdk.stream import Connector
 from sandbox.servers.faults import Fault
 from sandbox.servers.prestashop import PrestaShopServer
+from sandbox.servers.replay import ReplayServer
 from sandbox.servers.woocommerce import WooCommerceServer
 from sandbox.shop_data import ShopData
 from tests.connectors.conformance import assert_orders_add_up, assert_stream_keeps_its_promises
 from tests.connectors.support import TOKENISER, read, retailer, row, system
 from tests.connectors.tiny_shop import NOW, tiny_shop
+from tests.connectors.transport import RECORDINGS
 
 DATA: ShopData = tiny_shop(orders=23)
 KEY = "K" * 32
@@ -162,3 +164,37 @@ def test_rows_that_the_shop_drops_do_not_pass_unseen(shop: tuple[str, Any, Conne
     finally:
         server.faults.clear()
     assert (found.reading.announced_qty, found.landed_qty) == (23, 22)
+
+
+RECORDED_QTY = {
+    "prestashop": {
+        "products": 27,
+        "combinations": 39,
+        "prices": 66,
+        "stock_availables": 66,
+        "orders": 30,
+        "order_slip": 4,
+        "customers": 5,
+    },
+    "woocommerce": {"products": 44, "orders": 49, "refunds": 11, "customers": 16},
+}
+
+
+@pytest.mark.parametrize("kind", list(RECORDED_QTY))
+def test_the_recorded_shops_keep_their_promises_over_a_socket(kind: str) -> None:
+    is_presta = kind == "prestashop"
+    server = ReplayServer(RECORDINGS / kind, key=KEY, secret="" if is_presta else "secret")
+    module: Any = prestashop if is_presta else woocommerce
+    declared = system(kind, url=server.start(), key=KEY, secret="secret", page_size=50)
+    connector: Connector = module.build(
+        declared, retailer=retailer(), tokeniser=TOKENISER, clock=lambda: datetime.now(UTC)
+    )
+    try:
+        for name, qty in RECORDED_QTY[kind].items():
+            found = assert_stream_keeps_its_promises(connector, name, now=datetime.now(UTC))
+            assert (found.landed_qty, found.rejects) == (qty, [])
+            if name == "orders":
+                assert_orders_add_up(found)
+        assert all(check.is_ok for check in connector.check_access())
+    finally:
+        server.stop()
