@@ -157,9 +157,7 @@ def _replay_stream(
         )
         # One source row may have several refusals (its lines): it is mapped once.
         raw_rows = {row.position.partition("#")[0]: row for row in replayable}
-        sources = [
-            RawRow(position, _raw(row, landing), row.context) for position, row in sorted(raw_rows.items())
-        ]
+        sources = [RawRow(position, _raw(row, landing), row.context) for position, row in sorted(raw_rows.items())]
         try:
             collector.take(connector.replay(stream, sources, now=now))
             collector.close()

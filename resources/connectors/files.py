@@ -14,7 +14,16 @@ from typing import Any
 import polars as pl
 
 from resources.connectors.sdk.csv_files import read_csv, read_csv_row
-from resources.connectors.sdk.feed import FEEDS_DIR, AmountColumn, CsvFormat, Feed, JsonFormat, JsonlFormat, Sum, load_feeds
+from resources.connectors.sdk.feed import (
+    FEEDS_DIR,
+    AmountColumn,
+    CsvFormat,
+    Feed,
+    JsonFormat,
+    JsonlFormat,
+    Sum,
+    load_feeds,
+)
 from resources.connectors.sdk.json_files import read_json, read_json_row, read_jsonl
 from resources.connectors.sdk.mapping import FILE, LINE, Mapper, Tally, TextRows, Tokenises
 from resources.connectors.sdk.pickup import Candidate, Marker, PickUp, identify, look, write_acknowledgement
@@ -135,9 +144,7 @@ class FilesConnector:
                 where=Where(system_code=self.system_code, stream=stream.name),
                 action="create it or correct `folder` in retailer.yaml",
             )
-        found = look(
-            self._folder, feed, seen=seen, now=now, by=feed.pick_up or self._pick_up, stable_s=self._stable_s
-        )
+        found = look(self._folder, feed, seen=seen, now=now, by=feed.pick_up or self._pick_up, stable_s=self._stable_s)
         is_full = feed.reading == "full"
         batches = self._newest(feed, found, seen) if is_full else self._each(feed, found)
         return Reading(now, None, is_full, batches, notes=found.notes, faults=found.faults)
@@ -305,7 +312,9 @@ class FilesConnector:
                     raw_at=_raw_at(rows),
                 )
         except ContractBroken as error:
-            yield Batch(received_qty=0, part=name, ends=[candidate.end("refused", received_qty=received, reason=str(error))])
+            yield Batch(
+                received_qty=0, part=name, ends=[candidate.end("refused", received_qty=received, reason=str(error))]
+            )
             return
         problem, note = _verify(feed, candidate, announced, received, Tally(control_sum, unreadable), unread)
         end = candidate.end(
@@ -338,7 +347,9 @@ class FilesConnector:
     def _read_row(self, feed: Feed, row: RawRow, name: str, line: int) -> Piece:
         found = identify(name, feed)
         if found is None:
-            raise PermanentError(f"{name} is no file of {feed.feed}", where=Where(system_code=self.system_code, file=name))
+            raise PermanentError(
+                f"{name} is no file of {feed.feed}", where=Where(system_code=self.system_code, file=name)
+            )
         identity = found[0]
         match feed.format:
             case CsvFormat():

@@ -178,13 +178,14 @@ def _compile(schema: pa.DataFrameSchema) -> tuple[_Rule, ...]:
 
 
 def _rule(check: pa.Check, column: str | None) -> _Rule:
-    function = check._check_fn
+    # pandera offers no public way to a check's function; a test compares with pandera's own validation.
+    function = check._check_fn  # noqa: SLF001
     name = getattr(function, "__name__", None)
     if name and pa.Check.is_builtin_check(name):
         # pandera itself looks the function up again at this point: the one on the check is a dispatcher.
         function = pa.Check.get_builtin_check_fn(name)
     captured = PolarsData(_Capture(), column or "*")  # type: ignore[arg-type]
-    result = function(captured, **(check._check_kwargs or {}))
+    result = function(captured, **(check._check_kwargs or {}))  # noqa: SLF001
     if not isinstance(result, pl.Expr):
         raise _NotCompilableError(str(check.name))
     return _Rule(str(check.name), column, str(check.error or check.name), ~result)

@@ -15,7 +15,7 @@ class UtcInstant(sa.TypeDecorator[datetime]):
     impl = sa.DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Aware datetime -> naive UTC. Raises ValueError for a naive one: its zone would be a guess."""
         if value is None:
             return None
@@ -23,7 +23,7 @@ class UtcInstant(sa.TypeDecorator[datetime]):
             raise ValueError(f"instant {value} has no time zone")
         return value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Naive UTC -> aware datetime."""
         return None if value is None else value.replace(tzinfo=UTC)
 

@@ -62,13 +62,10 @@ class Source:
     def check_access(self) -> tuple[AccessCheck, ...]:
         return ()
 
-    def read(self, stream: Stream, *, since_at: datetime | None, now: datetime) -> Reading:
+    def read(self, stream: Stream, *, since_at: datetime | None, now: datetime) -> Reading:  # noqa: ARG002
         self.asked_since.append(since_at)
         rows = [row for row in self.rows if since_at is None or row.at >= since_at]
         return Reading(now, len(rows) + self.lost, since_at is None, self._batches(rows))
-
-    def replay(self, stream: Stream, rows: Sequence[object], *, now: datetime) -> Batch:
-        raise AssertionError("not asked for here")
 
     def _batches(self, rows: Sequence[Row]) -> Iterator[Batch]:
         for number, start in enumerate(range(0, len(rows), self.batch_rows)):
@@ -98,7 +95,12 @@ class Source:
             for place, row in enumerate(rows)
             if row.number is None
         ]
-        return Batch(len(rows), raw=[(f"page-{page}", repr(rows).encode())], frames={"order_acknowledgement": frame}, rejects=rejects)
+        return Batch(
+            len(rows),
+            raw=[(f"page-{page}", repr(rows).encode())],
+            frames={"order_acknowledgement": frame},
+            rejects=rejects,
+        )
 
 
 @dataclass
@@ -121,7 +123,9 @@ class Stores:
             PiiStore(data_dir / "pii.sqlite", sealer),
         )
 
-    def extract(self, connector: object, stream: Stream, *, full: bool = False, now: datetime = NOW, run_id: str = "run") -> Manifest:
+    def extract(
+        self, connector: object, stream: Stream, *, full: bool = False, now: datetime = NOW, run_id: str = "run"
+    ) -> Manifest:
         """Run an extract on them."""
         from resources.extract import run_extract
 
@@ -144,10 +148,9 @@ class Stores:
         keys = ", ".join(("system_code", *entities()[entity].keys))
         columns = ", ".join(f'"{name}"' for name in entities()[entity].polars_schema if name not in ENVELOPE)
         with duckdb.connect() as con:
-            rows = con.execute(
+            return con.execute(
                 f"""select {columns} from (
                     select *, row_number() over (partition by {keys} order by observed_at desc, source_position desc) as nth
                     from read_parquet(?)) where nth = 1 order by all""",
                 [paths],
             ).fetchall()
-        return rows

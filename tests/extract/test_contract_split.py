@@ -34,7 +34,8 @@ def frames(draw: st.DrawFn) -> tuple[Entity, pl.DataFrame]:
     entity = entities()[draw(st.sampled_from(sorted(entities())))]
     size = draw(st.integers(0, 6))
     data = {
-        name: draw(st.lists(values(dtype), min_size=size, max_size=size)) for name, dtype in entity.polars_schema.items()
+        name: draw(st.lists(values(dtype), min_size=size, max_size=size))
+        for name, dtype in entity.polars_schema.items()
     }
     return entity, pl.DataFrame(data, schema=entity.polars_schema)
 

@@ -68,7 +68,9 @@ def seen_state(stores: Stores, entity: str, system: str, stream: str) -> dict[st
             (r.name, r.outcome, r.landed_qty, r.quarantined_qty, r.acknowledged_at is not None)
             for r in stores.operations.file_receipts(system, stream)
         ],
-        "complete": [(m.outcome, m.landed_qty) for m in stores.operations.manifests() if m.outcome != "failed" and m.landed_qty],
+        "complete": [
+            (m.outcome, m.landed_qty) for m in stores.operations.manifests() if m.outcome != "failed" and m.landed_qty
+        ],
         "canonical": len(list(stores.data_dir.glob("canonical/*/*"))),
     }
 

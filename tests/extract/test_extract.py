@@ -26,7 +26,12 @@ def rows(*numbers: str | None) -> list[Row]:
 
 def test_what_was_announced_is_landed_or_quarantined(stores: Stores) -> None:
     manifest = stores.extract(Source([*rows("1", None, "2", "3"), Row("4", NOW - timedelta(days=400))]), ORDERS)
-    assert (manifest.outcome, manifest.announced_qty, manifest.landed_qty, manifest.quarantined_qty) == ("complete", 5, 4, 1)
+    assert (manifest.outcome, manifest.announced_qty, manifest.landed_qty, manifest.quarantined_qty) == (
+        "complete",
+        5,
+        4,
+        1,
+    )
     assert manifest.entity_rows == {"order_acknowledgement": 4}
     assert [row[2] for row in stores.loadable_rows("order_acknowledgement")] == ["1", "2", "3", "4"]
     assert stores.operations.manifest(manifest.extract_id) == manifest
@@ -82,7 +87,9 @@ def test_a_frame_of_another_shape_fails_the_whole_reading(stores: Stores) -> Non
         def _batch(self, page: int, rows: object) -> Batch:
             batch = super()._batch(page, rows)  # type: ignore[arg-type]
             frame = batch.frames["order_acknowledgement"]
-            return replace(batch, frames={"order_acknowledgement": frame.with_columns(pl.lit("yes").alias("is_accepted"))})
+            return replace(
+                batch, frames={"order_acknowledgement": frame.with_columns(pl.lit("yes").alias("is_accepted"))}
+            )
 
     manifest = stores.extract(Wrong(rows("1")), ORDERS)
     assert manifest.outcome == "failed"

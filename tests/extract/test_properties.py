@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import resources.collecting as collecting
+from resources import collecting
 from tests.extract.fakes import NOW, ORDERS, Row, Source, Stores
 
 rows = st.lists(
@@ -30,7 +30,9 @@ def outcome(source_rows: list[Row], batch_rows: int, min_rows: int, times: int =
         before, collecting.MIN_ROWS = collecting.MIN_ROWS, min_rows
         try:
             for number in range(times):
-                manifest = stores.extract(Source(source_rows, batch_rows), ORDERS, full=True, now=NOW + timedelta(hours=number))
+                manifest = stores.extract(
+                    Source(source_rows, batch_rows), ORDERS, full=True, now=NOW + timedelta(hours=number)
+                )
                 assert manifest.outcome == "complete"
                 assert manifest.announced_qty == manifest.landed_qty + manifest.quarantined_qty
                 roots = [row for row in stores.operations.quarantined(extract_id=manifest.extract_id) if row.is_root]
@@ -45,7 +47,9 @@ def outcome(source_rows: list[Row], batch_rows: int, min_rows: int, times: int =
 
 @settings(max_examples=25, deadline=None)
 @given(rows, st.integers(1, 12), st.sampled_from([1, 3, 20_000]), st.randoms(use_true_random=False))
-def test_batches_order_and_reloading_change_nothing(found: list[Row], batch_rows: int, min_rows: int, random: object) -> None:
+def test_batches_order_and_reloading_change_nothing(
+    found: list[Row], batch_rows: int, min_rows: int, random: object
+) -> None:
     expected = outcome(found, 100, 20_000)
     assert outcome(found, batch_rows, min_rows) == expected
     shuffled = list(found)

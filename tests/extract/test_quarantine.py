@@ -53,7 +53,9 @@ def test_a_row_is_replayed_when_the_mapping_learns_its_word(tmp_path: Path, stor
     outcomes = quarantine.replay(stores.operations, stores.landing, present, **arguments)
     assert [outcome.outcome for outcome in outcomes] == ["replayed", "refused"]
     assert "quantity is 'x'" in outcomes[1].reason
-    assert [row[2:] for row in stores.loadable_rows("stock_count_line")] == [("S01", "A", 1, NOW.replace(day=1), "suspicion")]
+    assert [row[2:] for row in stores.loadable_rows("stock_count_line")] == [
+        ("S01", "A", 1, NOW.replace(day=1), "suspicion")
+    ]
     [left] = quarantine.list(stores.operations)
     assert (left.line, left.attempts) == (3, 1)
     [done] = quarantine.list(stores.operations, status="replayed")

@@ -86,5 +86,9 @@ def read(folder: Path, feed: str | Feed, *, seen: Sequence[SeenFile] = (), **opt
     }
     kept = [reject for reject in rejects if reject.position.partition(":")[0] not in refused]
     return Read(
-        whole, sorted(kept, key=lambda r: (r.position.partition(":")[0], r.line or 0)), ends, [*reading.notes], [*reading.faults]
+        whole,
+        sorted(kept, key=lambda r: (r.position.partition(":")[0], r.line or 0)),
+        ends,
+        [*reading.notes],
+        [*reading.faults],
     )

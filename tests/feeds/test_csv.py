@@ -14,21 +14,21 @@ from hypothesis import strategies as st
 from resources.connectors.sdk.csv_files import read_csv
 from resources.connectors.sdk.feed import Feed, load_feed
 from resources.connectors.sdk.text_rows import FileIdentity
-from tests.feeds.support import NOW, drop, read
+from tests.feeds.support import NOW, Read, drop, read
 
 HEAD = "tarif;article;prix;tva;ttc;debut;fin;devise"
 GOOD = "WEB;A1;12,90;20,00;O;01/05/2026 00:00:00;;EUR"
 COUNTS_HEAD = "count_id,location,sku,quantity,counted_at,reason"
 
 
-def prices(tmp_path: Path, *lines: str | bytes, trailer: str | None = None, head: str = HEAD):
+def prices(tmp_path: Path, *lines: str | bytes, trailer: str | None = None, head: str = HEAD) -> Read:
     body = [line if isinstance(line, bytes) else line.encode("latin-1") for line in lines]
     last = trailer if trailer is not None else f"#TOTAL;{len(lines)};"
     drop(tmp_path, "PRICES_000001_20260518090000.csv", b"\n".join([head.encode(), *body, last.encode()]) + b"\n")
     return read(tmp_path, "erp_prices")
 
 
-def counts(tmp_path: Path, data: bytes):
+def counts(tmp_path: Path, data: bytes) -> Read:
     drop(tmp_path, "INVCNT_000001_20260518090000.csv", data)
     return read(tmp_path, "stock_counts")
 
@@ -98,7 +98,11 @@ def test_the_hour_that_comes_twice_is_read_as_its_first_pass(tmp_path: Path) -> 
 
 
 def test_columns_may_come_in_another_order_and_unknown_ones_are_left_alone(tmp_path: Path) -> None:
-    got = prices(tmp_path, "x;EUR;A1;WEB;12,90;20,00;N;01/05/2026 00:00:00;", head="note;devise;article;tarif;prix;tva;ttc;debut;fin")
+    got = prices(
+        tmp_path,
+        "x;EUR;A1;WEB;12,90;20,00;N;01/05/2026 00:00:00;",
+        head="note;devise;article;tarif;prix;tva;ttc;debut;fin",
+    )
     assert got.rows("price", "price_list_code", "product_external_id", "currency_code") == [("WEB", "A1", "EUR")]
 
 
@@ -155,7 +159,10 @@ def test_quoted_line_breaks_count_as_lines(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_not_utf_8_are_refused_with_their_place(tmp_path: Path) -> None:
-    data = f"{COUNTS_HEAD}\nC1,S01,A,1,2026-05-01T10:00:00Z,cycle\n".encode() + b"C1,S01,\xe9cru,1,2026-05-01T10:00:00Z,cycle\n"
+    data = (
+        f"{COUNTS_HEAD}\nC1,S01,A,1,2026-05-01T10:00:00Z,cycle\n".encode()
+        + b"C1,S01,\xe9cru,1,2026-05-01T10:00:00Z,cycle\n"
+    )
     got = counts(tmp_path, data + b"C1,S01,B,1,2026-05-01T10:00:00Z,cycle\nC1,S01,C,1,,cycle\xff\n")
     assert got.refused() == [(3, 3, "wrong_encoding"), (5, 6, "wrong_encoding")]
     assert got.rejects[0].raw == "C1,S01,\udce9cru,1,2026-05-01T10:00:00Z,cycle"
@@ -231,7 +238,9 @@ def test_whatever_python_writes_is_read_the_same_in_pieces_of_any_size(
     assert raw == data
 
 
-messy = st.lists(st.sampled_from(["a;b;c", "a;b", "a;b;c;d", '"a;b;c', 'a"b;c;d', '"x\ny";b;c', "", "é;b;c", '"";;']), max_size=15)
+messy = st.lists(
+    st.sampled_from(["a;b;c", "a;b", "a;b;c;d", '"a;b;c', 'a"b;c;d', '"x\ny";b;c', "", "é;b;c", '"";;']), max_size=15
+)
 
 
 @settings(max_examples=150, deadline=None)

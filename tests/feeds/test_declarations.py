@@ -26,7 +26,11 @@ from tests.feeds.test_csv import PLAIN
         ("feed: plain", "feed: other", "declares the feed other"),
         ("reading: incremental", "reading: sometimes", "reading"),
         ("description:", "descripton:", "descripton"),
-        ("columns: {channel_code: a", "rows: lines\n    columns: {channel_code: a", "neither root nor a declared child"),
+        (
+            "columns: {channel_code: a",
+            "rows: lines\n    columns: {channel_code: a",
+            "neither root nor a declared child",
+        ),
         ("acknowledged_at: null", "acknowledged_at: {sum: a}", "sum needs group_by"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.feeds.support import drop, read
+from tests.feeds.support import Read, drop, read
 
 LINE = {
     "line": 1, "sku": "K1", "name": "Kit", "qty": 2, "unit_price": "12.00", "manual_discount": "1.00",
@@ -24,7 +24,7 @@ def ticket(number: str, *lines: dict[str, Any], **changes: Any) -> bytes:
     return json.dumps({**row, **changes}).encode()
 
 
-def tickets(tmp_path: Path, *texts: bytes, end: bytes = b"\n", total: str | None = None):
+def tickets(tmp_path: Path, *texts: bytes, end: bytes = b"\n", total: str | None = None) -> Read:
     marker = {"rows": len(texts)} | ({"totals": {"total": total}} if total else {})
     drop(tmp_path, "SLSRPT_S01_000001_20260501230000.jsonl", b"\n".join(texts) + end, marker=marker)
     return read(tmp_path, "pos_tickets")
@@ -86,7 +86,7 @@ def test_a_last_line_cut_short_is_refused(tmp_path: Path) -> None:
 SCAN = '{"id":"%s","carrier":"dpd","tracking":"X","event":"delivered","at":"2026-02-02T08:00:00+01:00"}'
 
 
-def scans(tmp_path: Path, text: str):
+def scans(tmp_path: Path, text: str) -> Read:
     drop(tmp_path, "IFTSTA_000001_20260501230000.json", text.encode())
     return read(tmp_path, "carrier_scans")
 

@@ -23,7 +23,9 @@ def name(sequence: int) -> str:
 
 def seen(ends: list[PartEnd], *, ago_s: int = 0) -> list[SeenFile]:
     return [
-        SeenFile(e.name, e.outcome, e.sha256, e.size_bytes, e.sequence_scope, e.sequence, NOW - timedelta(seconds=ago_s))
+        SeenFile(
+            e.name, e.outcome, e.sha256, e.size_bytes, e.sequence_scope, e.sequence, NOW - timedelta(seconds=ago_s)
+        )
         for e in ends
     ]
 

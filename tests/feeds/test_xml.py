@@ -12,13 +12,20 @@ from resources.connectors.sdk.feed import FEEDS_DIR, load_feeds
 from resources.connectors.sdk.pickup import identify
 from resources.connectors.sdk.stream import RawRow
 from resources.connectors.sdk.xml_files import read_xml
-from tests.feeds.support import NOW, connector, drop, read
+from tests.feeds.support import NOW, Read, connector, drop, read
 
 NAME = "PRICAT_000001_20260518070000.xml"
 
 
 def article(code: str, **changes: str) -> str:
-    value = {"kind": "simple", "inside": "", "tva": "20.00", "libelle": f"Lampe {code}", "gtin": "3760000000017", **changes}
+    value = {
+        "kind": "simple",
+        "inside": "",
+        "tva": "20.00",
+        "libelle": f"Lampe {code}",
+        "gtin": "3760000000017",
+        **changes,
+    }
     return (
         f'<article code="{code}" kind="{value["kind"]}" actif="true" suivi_stock="true"><sku>SKU-{code}</sku>'
         f"<gtin>{value['gtin']}</gtin><libelle>{value['libelle']}</libelle><marque/><famille>deco</famille>"
@@ -33,7 +40,7 @@ def document(*articles: str, count: int | None = None, head: str = "") -> bytes:
     return "\n".join([start, *articles, "</catalogue>", ""]).encode()
 
 
-def catalogue(tmp_path: Path, data: bytes):
+def catalogue(tmp_path: Path, data: bytes) -> Read:
     drop(tmp_path, NAME, data)
     return read(tmp_path, "erp_catalogue")
 
@@ -65,7 +72,8 @@ def test_what_the_xsd_refuses_goes_to_quarantine_with_its_line_and_the_others_go
 
 def test_what_the_mapping_refuses_is_told_like_in_any_file(tmp_path: Path) -> None:
     got = catalogue(
-        tmp_path, document(article("A1", tva="vingt"), article("A2", gtin="37612X4567890"), article("A3"), article("A3"))
+        tmp_path,
+        document(article("A1", tva="vingt"), article("A2", gtin="37612X4567890"), article("A3"), article("A3")),
     )
     assert [(r.line, r.field, r.rule) for r in got.rejects] == [
         (3, "tva", "bad_number"),

@@ -24,9 +24,7 @@ _UTF8_IN_LATIN1 = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_csv(
-    file: BinaryIO, feed: Feed, identity: FileIdentity, *, piece_bytes: int = PIECE_BYTES
-) -> Iterator[Piece]:
+def read_csv(file: BinaryIO, feed: Feed, identity: FileIdentity, *, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
     """Pieces of one CSV file.
 
     Raises ContractBroken when a declared column or the trailer is missing: then no row of the file can be trusted.
@@ -192,7 +190,9 @@ class _CsvReader:
             total = parts[2].strip() if len(parts) > 2 else ""
             control = Decimal(total.replace(self._feed.decimal, ".")) if total and self._feed.control else None
         except (IndexError, ValueError, InvalidOperation) as error:
-            raise ContractBroken(f"the trailer is not readable: {shown(last.decode('latin-1'))}", where=where) from error
+            raise ContractBroken(
+                f"the trailer is not readable: {shown(last.decode('latin-1'))}", where=where
+            ) from error
         return data[:start], Announced(rows_qty, control)
 
     def _without_bad_utf8(self, data: bytes, first_line: int) -> tuple[bytes, list[Reject]]:

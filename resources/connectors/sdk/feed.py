@@ -280,7 +280,7 @@ def load_feed(path: Path) -> Feed:
     """One declaration. Raises ConfigurationError that names the file, the place in it and what was expected."""
     where = Where(file=path.name)
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigurationError(f"not readable YAML: {error}", where=where) from error
     try:
@@ -305,7 +305,7 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML where the same key twice is an error, and where words like O, N, yes and no stay the words they are."""
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)

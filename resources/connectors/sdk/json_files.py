@@ -137,7 +137,9 @@ def _nesting_problem(row: Mapping[str, Any], feed: Feed) -> tuple[str, str] | No
 
 
 def _items(rows: Sequence[Mapping[str, Any]], path: str, names: Sequence[str]) -> pl.DataFrame:
-    items = [(parent, number, item) for parent, row in enumerate(rows) for number, item in enumerate(row.get(path, ()), 1)]
+    items = [
+        (parent, number, item) for parent, row in enumerate(rows) for number, item in enumerate(row.get(path, ()), 1)
+    ]
     data: dict[str, list[Any]] = {name: [_text(item.get(name)) for _, _, item in items] for name in names}
     data[PARENT] = [parent for parent, _, _ in items]
     data[ITEM] = [number for _, number, _ in items]

@@ -160,7 +160,9 @@ class Mapper:
             case f.AmountColumn():
                 mark = column.decimal or self._feed.decimal
                 # Checked by pattern: a cast alone would round 1105,395 and take 1e3.
-                shaped = pl.when(text.str.contains(rf"^-?\d{{1,13}}({'[.]' if mark == '.' else mark}\d{{1,2}})?$")).then(text)
+                shaped = pl.when(
+                    text.str.contains(rf"^-?\d{{1,13}}({'[.]' if mark == '.' else mark}\d{{1,2}})?$")
+                ).then(text)
                 number = shaped if mark == "." else shaped.str.replace(mark, ".", literal=True)
                 return (number.cast(pl.Decimal(18, 2), strict=False) * 100).cast(pl.Int64, strict=False)
             case f.InstantColumn(format="iso"):
@@ -210,9 +212,9 @@ class Mapper:
                 where=Where(file=f"{self._feed.feed}.yml"),
                 action="set ETALON_SECRET_KEY",
             )
-        return {"email": self._tokeniser.email, "phone": self._tokeniser.phone, "name": self._tokeniser.name}[column.type](
-            values
-        )
+        return {"email": self._tokeniser.email, "phone": self._tokeniser.phone, "name": self._tokeniser.name}[
+            column.type
+        ](values)
 
     def _personal(
         self, text: pl.DataFrame, typed: pl.DataFrame, columns: Mapping[str, f.Column]
@@ -228,9 +230,7 @@ class Mapper:
 
     # -- refusals ------------------------------------------------------------------------------------------------------
 
-    def _reject(
-        self, root: pl.DataFrame, row: int, problems: Sequence[tuple[str, str, str]], rows: TextRows
-    ) -> Reject:
+    def _reject(self, root: pl.DataFrame, row: int, problems: Sequence[tuple[str, str, str]], rows: TextRows) -> Reject:
         raw, context = rows.raw_of(row)
         name, rule, _ = problems[0]
         line = root[LINE][row]
@@ -357,9 +357,7 @@ class Mapper:
             level = level.filter(pl.sql_expr(mapping.where))
         types = entity.polars_schema
         if mapping.group_by:
-            columns = [
-                _aggregate(source).cast(types[name]).alias(name) for name, source in mapping.columns.items()
-            ]
+            columns = [_aggregate(source).cast(types[name]).alias(name) for name, source in mapping.columns.items()]
             # A group never reaches across files: each file gives whole states, and of two states the later file wins.
             frame = level.group_by([FILE, *mapping.group_by], maintain_order=True).agg(
                 *(column.alias(f"={name}") for column, name in zip(columns, mapping.columns, strict=True)),

@@ -48,7 +48,9 @@ class Candidate:
     marker: Marker
     problem: str = ""
 
-    def end(self, outcome: Any, *, announced_qty: int | None = None, received_qty: int = 0, reason: str = "") -> PartEnd:
+    def end(
+        self, outcome: Any, *, announced_qty: int | None = None, received_qty: int = 0, reason: str = ""
+    ) -> PartEnd:
         """Its end, with that outcome."""
         return PartEnd(
             name=self.identity.name,
@@ -80,16 +82,14 @@ def identify(name: str, feed: Feed) -> tuple[FileIdentity, str, int] | None:
     if match is None:
         return None
     try:
-        local = datetime.strptime(match[3], "%Y%m%d%H%M%S")
+        local = datetime.strptime(match[3], "%Y%m%d%H%M%S").replace(tzinfo=ZoneInfo(feed.file_time_zone))
     except ValueError:
         return None
-    observed_at = local.replace(tzinfo=ZoneInfo(feed.file_time_zone)).astimezone(UTC)
+    observed_at = local.astimezone(UTC)
     return FileIdentity(name, observed_at), f"{feed.prefix}{match[1]}", int(match[2])
 
 
-def look(
-    folder: Path, feed: Feed, *, seen: Sequence[SeenFile], now: datetime, by: str, stable_s: int
-) -> PickUp:
+def look(folder: Path, feed: Feed, *, seen: Sequence[SeenFile], now: datetime, by: str, stable_s: int) -> PickUp:
     """Look for files of a feed. ``by``: `marker` or `stable_size` (unchanged for ``stable_s`` seconds between two looks)."""
     by_name = {file.name: file for file in seen}
     by_sha256 = {file.sha256: file.name for file in seen if file.sha256 and file.outcome == "accepted"}

@@ -46,9 +46,7 @@ class Piece:
     announced: Announced = Announced()
 
 
-def placed(
-    columns: Mapping[str, Sequence[str | None]], lines: Sequence[int], identity: FileIdentity
-) -> pl.DataFrame:
+def placed(columns: Mapping[str, Sequence[str | None]], lines: Sequence[int], identity: FileIdentity) -> pl.DataFrame:
     """A root frame: columns of text and the place of each row."""
     # One construction: a feed may be thousands of files of a few rows.
     place = {FILE: [identity.name] * len(lines), LINE: lines, OBSERVED: [identity.observed_at] * len(lines)}
@@ -80,9 +78,7 @@ def merge_rows(parts: Sequence[TextRows]) -> TextRows:
     if len(parts) == 1:
         return parts[0]
     offsets = [0, *accumulate(part.root.height for part in parts)]
-    children = {
-        name: _with_offsets([part.children[name] for part in parts], offsets) for name in parts[0].children
-    }
+    children = {name: _with_offsets([part.children[name] for part in parts], offsets) for name in parts[0].children}
 
     def raw_of(row: int) -> tuple[str, str]:
         number = bisect_right(offsets, row) - 1

@@ -84,7 +84,7 @@ class _XmlReader:
                 pending += data
                 parser.feed(data)
                 for event, found in parser.read_events():
-                    element = cast("etree._Element", found)
+                    element = cast("etree._Element", found)  # noqa: SLF001  lxml has no public name for it
                     if root is None:
                         root = self._checked_root(element)
                     if event == "end" and element.tag == self._format.row and element.getparent() is root:
@@ -218,9 +218,7 @@ class _XmlReader:
             elif "/" in name:
                 path, _, attribute = name.partition("/@")
                 found = [element.find(path) for element in elements]
-                values = [
-                    None if one is None else one.get(attribute) if attribute else one.text for one in found
-                ]
+                values = [None if one is None else one.get(attribute) if attribute else one.text for one in found]
             else:
                 values = [one.get(name) for one in flat]
             cells[name] = [(value.strip() or None) if value else None for value in values]
