@@ -36,6 +36,7 @@ select
     wholes.denominator
 from rated
 left join wholes
-    on rated.kpi_code = wholes.kpi_code
-    and rated.measure = wholes.measure
+    on
+        rated.kpi_code = wholes.kpi_code
+        and rated.measure = wholes.measure
 where rated.rated <> coalesce(wholes.denominator, 0)

@@ -28,10 +28,11 @@ select
     by_channel.denominator as channels_denominator
 from wholes
 inner join by_channel
-    on wholes.kpi_code = by_channel.kpi_code
-    and wholes.measure = by_channel.measure
-    and wholes.period_kind = by_channel.period_kind
-    and wholes.period_start_on = by_channel.period_start_on
+    on
+        wholes.kpi_code = by_channel.kpi_code
+        and wholes.measure = by_channel.measure
+        and wholes.period_kind = by_channel.period_kind
+        and wholes.period_start_on = by_channel.period_start_on
 where
     wholes.numerator <> by_channel.numerator
     or coalesce(wholes.denominator, 0) <> coalesce(by_channel.denominator, 0)

@@ -26,6 +26,7 @@ from stock_levels
 inner join locations on stock_levels.location_code = locations.location_code
 inner join products on stock_levels.product_id = products.product_id
 left join rated
-    on stock_levels.location_code = rated.location_code
-    and stock_levels.product_id = rated.product_id
+    on
+        stock_levels.location_code = rated.location_code
+        and stock_levels.product_id = rated.product_id
 where products.is_stock_tracked and products.kind not in ('service', 'gift_card', 'kit')

@@ -36,9 +36,10 @@ book as (
         cast(sum(movements.quantity) as bigint) as book_qty
     from counted
     inner join movements
-        on counted.location_code = movements.location_code
-        and counted.product_id = movements.product_id
-        and movements.occurred_at <= counted.counted_at
+        on
+            counted.location_code = movements.location_code
+            and counted.product_id = movements.product_id
+            and movements.occurred_at <= counted.counted_at
     group by counted.location_code, counted.product_id, counted.counted_at
 ),
 
@@ -89,15 +90,17 @@ judged as (
     left join locations on count_lines.location_code = locations.location_code
     left join products on count_lines.product_id = products.product_id
     left join book
-        on count_lines.location_code = book.location_code
-        and count_lines.product_id = book.product_id
-        and count_lines.counted_at = book.counted_at
+        on
+            count_lines.location_code = book.location_code
+            and count_lines.product_id = book.product_id
+            and count_lines.counted_at = book.counted_at
     left join costs on count_lines.product_id = costs.product_id
     left join local_days
-        on count_lines.location_code = local_days.location_code
-        and cast(floor(epoch(count_lines.counted_at) / 86400) as bigint) = local_days.utc_day
-        and count_lines.counted_at >= local_days.day_start_at
-        and count_lines.counted_at < local_days.day_end_at
+        on
+            count_lines.location_code = local_days.location_code
+            and cast(floor(epoch(count_lines.counted_at) / 86400) as bigint) = local_days.utc_day
+            and count_lines.counted_at >= local_days.day_start_at
+            and count_lines.counted_at < local_days.day_end_at
 )
 
 select

@@ -120,36 +120,44 @@ covered as (
         coalesce(active_lines.active_lines, 0) as coverage_denominator
     from rolled
     left join active_lines
-        on rolled.dimension_kind = active_lines.dimension_kind
-        and rolled.dimension_code = active_lines.dimension_code
+        on
+            rolled.dimension_kind = active_lines.dimension_kind
+            and rolled.dimension_code = active_lines.dimension_code
 ),
 
 measured as (
-    select 'ira_0' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'ira_0' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
         accurate_0 as numerator, rated_lines as denominator, coverage_numerator, coverage_denominator
     from covered
     union all
-    select 'ira_1', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'ira_1', period_kind, period_start_on, dimension_kind, dimension_code,
         accurate_1, rated_lines, coverage_numerator, coverage_denominator
     from covered
     union all
-    select 'ira_3', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'ira_3', period_kind, period_start_on, dimension_kind, dimension_code,
         accurate_3, rated_lines, coverage_numerator, coverage_denominator
     from covered
     union all
-    select 'ira_5', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'ira_5', period_kind, period_start_on, dimension_kind, dimension_code,
         accurate_5, rated_lines, coverage_numerator, coverage_denominator
     from covered
     union all
-    select 'absolute_unit_variance', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'absolute_unit_variance', period_kind, period_start_on, dimension_kind, dimension_code,
         absolute_variance, absolute_book, coverage_numerator, coverage_denominator
     from covered
     union all
-    select 'net_value_variance', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'net_value_variance', period_kind, period_start_on, dimension_kind, dimension_code,
         net_value_minor, cast(null as bigint), coverage_numerator, coverage_denominator
     from covered
     union all
-    select 'count_coverage', 'all', date '1970-01-01', dimension_kind, dimension_code,
+    select
+        'count_coverage', 'all', date '1970-01-01', dimension_kind, dimension_code,
         counted_lines, active_lines, cast(null as bigint), cast(null as bigint)
     from active_lines
     where dimension_kind <> 'category'

@@ -58,8 +58,9 @@ limited as (
     from limits
     cross join channels
     left join pool
-        on channels.channel_code = pool.channel_code
-        and limits.product_id = pool.product_id
+        on
+            channels.channel_code = pool.channel_code
+            and limits.product_id = pool.product_id
 ),
 
 summed as (

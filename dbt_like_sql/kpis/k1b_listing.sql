@@ -54,10 +54,11 @@ clocked_channels as (
     from channels
     cross join run_clock
     left join channel_days
-        on channels.channel_code = channel_days.channel_code
-        and cast(floor(epoch(run_clock.as_of_at) / 86400) as bigint) = channel_days.utc_day
-        and run_clock.as_of_at >= channel_days.day_start_at
-        and run_clock.as_of_at < channel_days.day_end_at
+        on
+            channels.channel_code = channel_days.channel_code
+            and cast(floor(epoch(run_clock.as_of_at) / 86400) as bigint) = channel_days.utc_day
+            and run_clock.as_of_at >= channel_days.day_start_at
+            and run_clock.as_of_at < channel_days.day_end_at
 ),
 
 assortment as (
@@ -67,9 +68,10 @@ assortment as (
         min(prices.gross_minor) as regular_minor
     from clocked_channels
     inner join prices
-        on clocked_channels.price_list_code = prices.price_list_code
-        and prices.valid_from_at <= clocked_channels.as_of_at
-        and (prices.valid_to_at is null or clocked_channels.as_of_at < prices.valid_to_at)
+        on
+            clocked_channels.price_list_code = prices.price_list_code
+            and prices.valid_from_at <= clocked_channels.as_of_at
+            and (prices.valid_to_at is null or clocked_channels.as_of_at < prices.valid_to_at)
     inner join products on prices.product_id = products.product_id
     where products.is_active
     group by clocked_channels.channel_code, products.product_id
@@ -112,8 +114,9 @@ unobserved as (
         false as is_observed
     from assortment
     left join observed_products
-        on assortment.channel_code = observed_products.channel_code
-        and assortment.product_id = observed_products.product_id
+        on
+            assortment.channel_code = observed_products.channel_code
+            and assortment.product_id = observed_products.product_id
     where observed_products.product_id is null
 ),
 
@@ -184,15 +187,18 @@ joined as (
     inner join clocked_channels on all_listings.channel_code = clocked_channels.channel_code
     left join products on all_listings.product_id = products.product_id
     left join assortment
-        on all_listings.channel_code = assortment.channel_code
-        and all_listings.product_id = assortment.product_id
+        on
+            all_listings.channel_code = assortment.channel_code
+            and all_listings.product_id = assortment.product_id
     left join kits_with_components on all_listings.product_id = kits_with_components.kit_product_id
     left join expected
-        on all_listings.channel_code = expected.channel_code
-        and all_listings.product_id = expected.product_id
+        on
+            all_listings.channel_code = expected.channel_code
+            and all_listings.product_id = expected.product_id
     left join sales
-        on all_listings.channel_code = sales.channel_code
-        and all_listings.product_id = sales.product_id
+        on
+            all_listings.channel_code = sales.channel_code
+            and all_listings.product_id = sales.product_id
 ),
 
 excluded as (

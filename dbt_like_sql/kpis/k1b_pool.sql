@@ -12,7 +12,7 @@ stock_levels as (
 ),
 
 unacknowledged as (
-    select * from kpis.k1b_unacknowledged
+    select * from referentials.unacknowledged_line
 ),
 
 booked as (
@@ -35,8 +35,8 @@ sold as (
     select
         channels.channel_code,
         unacknowledged.product_id,
-        cast(sum(unacknowledged.unacknowledged_qty) as bigint) as unacknowledged_qty,
-        max(unacknowledged.last_ordered_at) as last_ordered_at
+        cast(sum(unacknowledged.quantity) as bigint) as unacknowledged_qty,
+        max(unacknowledged.ordered_at) as last_ordered_at
     from channels
     inner join channel_locations on channels.channel_code = channel_locations.channel_code
     inner join unacknowledged on channel_locations.location_code = unacknowledged.location_code
@@ -61,8 +61,9 @@ pooled as (
     from booked
     inner join channels on booked.channel_code = channels.channel_code
     left join sold
-        on booked.channel_code = sold.channel_code
-        and booked.product_id = sold.product_id
+        on
+            booked.channel_code = sold.channel_code
+            and booked.product_id = sold.product_id
 )
 
 select

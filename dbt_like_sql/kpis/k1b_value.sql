@@ -59,27 +59,33 @@ stock_cancels as (
 ),
 
 measured as (
-    select 'exact' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'exact' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
         exact as numerator, rated as denominator, rated as coverage_numerator, rated_and_gaps as coverage_denominator
     from rolled
     union all
-    select 'sellability', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'sellability', period_kind, period_start_on, dimension_kind, dimension_code,
         sellable_alike, rated, rated, rated_and_gaps
     from rolled
     union all
-    select 'exact_weighted_28d', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'exact_weighted_28d', period_kind, period_start_on, dimension_kind, dimension_code,
         exact_weight, rated_weight, rated, rated_and_gaps
     from rolled
     union all
-    select 'oversell_units', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'oversell_units', period_kind, period_start_on, dimension_kind, dimension_code,
         oversell_units, cast(null as bigint), rated, rated_and_gaps
     from rolled
     union all
-    select 'hidden_units', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'hidden_units', period_kind, period_start_on, dimension_kind, dimension_code,
         hidden_units, cast(null as bigint), rated, rated_and_gaps
     from rolled
     union all
-    select 'stock_cancel_lines', 'all', date '1970-01-01', dimension_kind, dimension_code,
+    select
+        'stock_cancel_lines', 'all', date '1970-01-01', dimension_kind, dimension_code,
         stock_cancel_lines, lines, lines, lines
     from stock_cancels
 )

@@ -26,12 +26,14 @@ handed_over as (
 ),
 
 durations as (
-    select 'calendar' as clock, promised_on, company_code, channel_code, location_code, carrier_code,
+    select
+        'calendar' as clock, promised_on, company_code, channel_code, location_code, carrier_code,
         handover_calendar_seconds as seconds, cast(sum(units) as bigint) as units
     from handed_over
     group by promised_on, company_code, channel_code, location_code, carrier_code, handover_calendar_seconds
     union all
-    select 'working', promised_on, company_code, channel_code, location_code, carrier_code,
+    select
+        'working', promised_on, company_code, channel_code, location_code, carrier_code,
         handover_working_seconds, cast(sum(units) as bigint)
     from handed_over
     where handover_working_seconds is not null

@@ -67,8 +67,9 @@ stacked as (
         ) as bigint) as stacked_qty
     from live_shipments
     left join lines
-        on live_shipments.order_id = lines.order_id
-        and live_shipments.line_id = lines.line_id
+        on
+            live_shipments.order_id = lines.order_id
+            and live_shipments.line_id = lines.line_id
 ),
 
 direct as (
@@ -94,14 +95,26 @@ spilled as (
         line_number,
         order_id,
         sku,
-        quantity - units as quantity,
-        cast(sum(quantity - units) over (
+        done_at,
+        cast(sum(quantity - units) as bigint) as quantity
+    from direct
+    where quantity > units and sku is not null
+    group by shipment_id, line_number, order_id, sku, done_at
+),
+
+stacked_spills as (
+    select
+        shipment_id,
+        line_number,
+        order_id,
+        sku,
+        quantity,
+        cast(sum(quantity) over (
             partition by order_id, sku
             order by done_at asc nulls last, shipment_id, line_number
             rows between unbounded preceding and current row
         ) as bigint) as stacked_qty
-    from direct
-    where quantity > units and sku is not null
+    from spilled
 ),
 
 spilled_orders as (
@@ -132,31 +145,47 @@ unfilled as (
         ) as bigint) as stacked_qty
     from lines
     inner join spilled_orders
-        on lines.order_id = spilled_orders.order_id
-        and lines.sku = spilled_orders.sku
+        on
+            lines.order_id = spilled_orders.order_id
+            and lines.sku = spilled_orders.sku
     left join filled
-        on lines.order_id = filled.order_id
-        and lines.line_id = filled.line_id
+        on
+            lines.order_id = filled.order_id
+            and lines.line_id = filled.line_id
 ),
 
 overlapping as (
     select
-        spilled.shipment_id,
-        spilled.line_number,
+        stacked_spills.shipment_id,
+        stacked_spills.line_number,
         unfilled.order_id,
         unfilled.line_id,
-        least(spilled.stacked_qty, unfilled.stacked_qty)
-        - greatest(spilled.stacked_qty - spilled.quantity, unfilled.stacked_qty - unfilled.quantity) as units
-    from spilled
+        least(stacked_spills.stacked_qty, unfilled.stacked_qty)
+        - greatest(
+            stacked_spills.stacked_qty - stacked_spills.quantity, unfilled.stacked_qty - unfilled.quantity
+        ) as units
+    from stacked_spills
     inner join unfilled
-        on spilled.order_id = unfilled.order_id
-        and spilled.sku = unfilled.sku
+        on
+            stacked_spills.order_id = unfilled.order_id
+            and stacked_spills.sku = unfilled.sku
+),
+
+put as (
+    select order_id, line_id, shipment_id, line_number, units
+    from direct
+    where units > 0
+    union all
+    select order_id, line_id, shipment_id, line_number, units
+    from overlapping
+    where units > 0
 )
 
-select order_id, line_id, shipment_id, line_number, units
-from direct
-where units > 0
-union all
-select order_id, line_id, shipment_id, line_number, units
-from overlapping
-where units > 0
+select
+    order_id,
+    line_id,
+    shipment_id,
+    line_number,
+    cast(sum(units) as bigint) as units
+from put
+group by order_id, line_id, shipment_id, line_number

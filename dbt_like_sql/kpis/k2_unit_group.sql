@@ -64,8 +64,9 @@ parts as (
         lines.wanted_qty - coalesce(shipped_by_line.units, 0)
     from lines
     left join shipped_by_line
-        on lines.order_id = shipped_by_line.order_id
-        and lines.line_id = shipped_by_line.line_id
+        on
+            lines.order_id = shipped_by_line.order_id
+            and lines.line_id = shipped_by_line.line_id
     where lines.wanted_qty > coalesce(shipped_by_line.units, 0)
 ),
 
@@ -104,8 +105,9 @@ described as (
         case when lines.is_pickup then shipments.ready_for_pickup_at else shipments.first_scan_at end as done_at
     from parts
     inner join lines
-        on parts.order_id = lines.order_id
-        and parts.line_id = lines.line_id
+        on
+            parts.order_id = lines.order_id
+            and parts.line_id = lines.line_id
     left join shipments on parts.shipment_id = shipments.shipment_id
 ),
 
@@ -143,10 +145,11 @@ started as (
     from stated
     left join locations on stated.location_code = locations.location_code
     left join utc_days
-        on stated.location_code = utc_days.location_code
-        and cast(floor(epoch(stated.clock_start_at) / 86400) as bigint) = utc_days.utc_day
-        and stated.clock_start_at >= utc_days.day_start_at
-        and stated.clock_start_at < utc_days.day_end_at
+        on
+            stated.location_code = utc_days.location_code
+            and cast(floor(epoch(stated.clock_start_at) / 86400) as bigint) = utc_days.utc_day
+            and stated.clock_start_at >= utc_days.day_start_at
+            and stated.clock_start_at < utc_days.day_end_at
 ),
 
 promised as (
@@ -163,19 +166,22 @@ promised as (
         done_days.local_date as done_on
     from started
     left join location_days as promise_days
-        on started.location_code = promise_days.location_code
-        and started.promise_day_index = promise_days.working_day_index
-        and promise_days.is_working_day
+        on
+            started.location_code = promise_days.location_code
+            and started.promise_day_index = promise_days.working_day_index
+            and promise_days.is_working_day
     left join utc_days as channel_days
-        on started.location_code = channel_days.location_code
-        and cast(floor((epoch(started.channel_promised_ship_by_at) - 0.00001) / 86400) as bigint) = channel_days.utc_day
-        and started.channel_promised_ship_by_at > channel_days.day_start_at
-        and started.channel_promised_ship_by_at <= channel_days.day_end_at
+        on
+            started.location_code = channel_days.location_code
+            and cast(floor((epoch(started.channel_promised_ship_by_at) - 0.00001) / 86400) as bigint) = channel_days.utc_day
+            and started.channel_promised_ship_by_at > channel_days.day_start_at
+            and started.channel_promised_ship_by_at <= channel_days.day_end_at
     left join utc_days as done_days
-        on started.location_code = done_days.location_code
-        and cast(floor(epoch(started.done_at) / 86400) as bigint) = done_days.utc_day
-        and started.done_at >= done_days.day_start_at
-        and started.done_at < done_days.day_end_at
+        on
+            started.location_code = done_days.location_code
+            and cast(floor(epoch(started.done_at) / 86400) as bigint) = done_days.utc_day
+            and started.done_at >= done_days.day_start_at
+            and started.done_at < done_days.day_end_at
 ),
 
 judged as (

@@ -109,8 +109,9 @@ orders_placed as (
         order_cube.due_orders
     from order_cube
     inner join dimensions
-        on (order_cube.scope = 'location' and dimensions.dimension_kind = 'location')
-        or (order_cube.scope = 'order' and dimensions.dimension_kind in ('all', 'company', 'channel'))
+        on
+            (order_cube.scope = 'location' and dimensions.dimension_kind = 'location')
+            or (order_cube.scope = 'order' and dimensions.dimension_kind in ('all', 'company', 'channel'))
     cross join periods
 ),
 
@@ -128,22 +129,26 @@ orders_rolled as (
 ),
 
 measured as (
-    select 'on_time_units' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'on_time_units' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
         on_time_units as numerator, due_units as denominator, due_units as coverage_numerator,
         due_units + gap_units as coverage_denominator
     from rolled
     where due_units + gap_units > 0
     union all
-    select 'otif_orders', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'otif_orders', period_kind, period_start_on, dimension_kind, dimension_code,
         otif_orders, due_orders, due_orders, due_orders
     from orders_rolled
     union all
-    select 'open_units', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'open_units', period_kind, period_start_on, dimension_kind, dimension_code,
         open_units, cast(null as bigint), cast(null as bigint), cast(null as bigint)
     from rolled
     where period_kind = 'all' and open_units > 0
     union all
-    select 'overdue_units', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'overdue_units', period_kind, period_start_on, dimension_kind, dimension_code,
         overdue_units, cast(null as bigint), cast(null as bigint), cast(null as bigint)
     from rolled
     where period_kind = 'all' and open_units > 0

@@ -31,5 +31,6 @@ select
     shipped.is_mature
 from shipped
 left join returned
-    on shipped.shipped_on = returned.shipped_on
-    and shipped.channel_code = returned.channel_code
+    on
+        shipped.shipped_on = returned.shipped_on
+        and shipped.channel_code = returned.channel_code

@@ -11,9 +11,11 @@ matched as (
         source,
         return_id,
         line_number,
+        order_id,
+        line_id,
         cast(sum(units) as bigint) as units
     from kpis.k3a_returned_unit
-    group by source, return_id, line_number
+    group by source, return_id, line_number, order_id, line_id
 ),
 
 judged as (
@@ -41,9 +43,12 @@ judged as (
     cross join meta.run_clock as run_clock
     left join orders on return_lines.order_id = orders.order_id
     left join matched
-        on return_lines.source = matched.source
-        and return_lines.return_id = matched.return_id
-        and return_lines.line_number = matched.line_number
+        on
+            return_lines.source = matched.source
+            and return_lines.return_id = matched.return_id
+            and return_lines.line_number = matched.line_number
+            and return_lines.order_id = matched.order_id
+            and return_lines.line_id = matched.line_id
 )
 
 select

@@ -59,10 +59,11 @@ matched as (
         least(received.last_unit, parts.last_unit) as last_unit
     from received
     inner join parts
-        on received.order_id = parts.order_id
-        and received.line_id = parts.line_id
-        and received.last_unit > parts.first_unit
-        and received.last_unit - received.quantity < parts.last_unit
+        on
+            received.order_id = parts.order_id
+            and received.line_id = parts.line_id
+            and received.last_unit > parts.first_unit
+            and received.last_unit - received.quantity < parts.last_unit
 )
 
 select
@@ -95,8 +96,9 @@ select
 from matched
 cross join retailer.kpi_threshold as threshold
 left join local_days
-    on matched.location_code = local_days.location_code
-    and cast(floor(epoch(matched.received_at) / 86400) as bigint) = local_days.utc_day
-    and matched.received_at >= local_days.day_start_at
-    and matched.received_at < local_days.day_end_at
+    on
+        matched.location_code = local_days.location_code
+        and cast(floor(epoch(matched.received_at) / 86400) as bigint) = local_days.utc_day
+        and matched.received_at >= local_days.day_start_at
+        and matched.received_at < local_days.day_end_at
 where threshold.kpi_code = 'k3a'

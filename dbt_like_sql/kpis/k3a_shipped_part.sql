@@ -42,10 +42,11 @@ till_parts as (
     inner join order_lines on orders.order_id = order_lines.order_id
     left join products on order_lines.product_id = products.product_id
     left join local_days
-        on orders.location_code = local_days.location_code
-        and cast(floor(epoch(orders.ordered_at) / 86400) as bigint) = local_days.utc_day
-        and orders.ordered_at >= local_days.day_start_at
-        and orders.ordered_at < local_days.day_end_at
+        on
+            orders.location_code = local_days.location_code
+            and cast(floor(epoch(orders.ordered_at) / 86400) as bigint) = local_days.utc_day
+            and orders.ordered_at >= local_days.day_start_at
+            and orders.ordered_at < local_days.day_end_at
     where
         order_lines.quantity > 0
         and orders.replaces_return_id is null

@@ -69,7 +69,8 @@ ranked_returns as (
 
 -- One row per fact, as (measure, side of the ratio, day, place); cohort rows of all periods take mature units only.
 facts as (
-    select 'cohort_units' as measure, shipped_on as day_on, is_mature, company_code, channel_code, location_code,
+    select
+        'cohort_units' as measure, shipped_on as day_on, is_mature, company_code, channel_code, location_code,
         category_code, cast(0 as bigint) as numerator, units as denominator
     from shipped
     union all
@@ -84,7 +85,8 @@ facts as (
     from returned
     where is_within_window
     union all
-    select 'cohort_orders', ranked_handovers.shipped_on, ranked_handovers.is_mature, ranked_handovers.company_code,
+    select
+        'cohort_orders', ranked_handovers.shipped_on, ranked_handovers.is_mature, ranked_handovers.company_code,
         ranked_handovers.channel_code, cast(null as varchar), cast(null as varchar),
         case when orders_returned_in_window.order_id is null then 0 else 1 end, 1
     from ranked_handovers

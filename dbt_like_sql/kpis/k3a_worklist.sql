@@ -11,5 +11,5 @@ select
     receiving_location_code,
     received_at,
     order_number,
-    cast(row_number() over (order by received_at asc nulls last, return_id, line_number, source) as bigint) as work_rank
+    cast(row_number() over (order by received_at asc nulls last, return_id, line_number, source, line_id) as bigint) as work_rank
 from orphans

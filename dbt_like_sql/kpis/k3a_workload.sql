@@ -13,9 +13,10 @@ select
 from return_lines
 cross join meta.run_clock as run_clock
 left join local_days
-    on return_lines.receiving_location_code = local_days.location_code
-    and cast(floor(epoch(return_lines.received_at) / 86400) as bigint) = local_days.utc_day
-    and return_lines.received_at >= local_days.day_start_at
-    and return_lines.received_at < local_days.day_end_at
+    on
+        return_lines.receiving_location_code = local_days.location_code
+        and cast(floor(epoch(return_lines.received_at) / 86400) as bigint) = local_days.utc_day
+        and return_lines.received_at >= local_days.day_start_at
+        and return_lines.received_at < local_days.day_end_at
 where return_lines.received_at <= run_clock.as_of_at
 group by coalesce(return_lines.receiving_location_code, 'unknown'), local_days.month_start_on

@@ -14,6 +14,7 @@ select
     return_lines.source,
     return_lines.return_id,
     return_lines.line_number,
+    return_lines.line_id,
     return_lines.receiving_location_code as location_code,
     locations.company_code,
     return_lines.quantity as units,
@@ -27,8 +28,9 @@ select
 from return_lines
 left join locations on return_lines.receiving_location_code = locations.location_code
 left join local_days
-    on return_lines.receiving_location_code = local_days.location_code
-    and cast(floor(epoch(return_lines.restocked_at) / 86400) as bigint) = local_days.utc_day
-    and return_lines.restocked_at >= local_days.day_start_at
-    and return_lines.restocked_at < local_days.day_end_at
+    on
+        return_lines.receiving_location_code = local_days.location_code
+        and cast(floor(epoch(return_lines.restocked_at) / 86400) as bigint) = local_days.utc_day
+        and return_lines.restocked_at >= local_days.day_start_at
+        and return_lines.restocked_at < local_days.day_end_at
 where return_lines.received_at is not null and return_lines.restocked_at is not null

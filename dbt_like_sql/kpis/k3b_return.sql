@@ -93,10 +93,11 @@ placed as (
     left join refunds_of_returns on returns.return_id = refunds_of_returns.return_external_id
     left join refunds_of_orders on returns.return_id = refunds_of_orders.return_id
     left join utc_days
-        on orders.channel_code = utc_days.channel_code
-        and cast(floor(epoch(returns.requested_at) / 86400) as bigint) = utc_days.utc_day
-        and returns.requested_at >= utc_days.day_start_at
-        and returns.requested_at < utc_days.day_end_at
+        on
+            orders.channel_code = utc_days.channel_code
+            and cast(floor(epoch(returns.requested_at) / 86400) as bigint) = utc_days.utc_day
+            and returns.requested_at >= utc_days.day_start_at
+            and returns.requested_at < utc_days.day_end_at
 ),
 
 -- French consumer code, L221-24: 14 days after the withdrawal, put off to the first of goods recovered and proof of shipment.
@@ -113,8 +114,9 @@ timed as (
     from placed
     cross join retailer.kpi_threshold as threshold
     left join channel_days
-        on placed.channel_code = channel_days.channel_code
-        and placed.requested_on + cast(threshold.legal_refund_days as integer) = channel_days.local_date
+        on
+            placed.channel_code = channel_days.channel_code
+            and placed.requested_on + cast(threshold.legal_refund_days as integer) = channel_days.local_date
     where threshold.kpi_code = 'k3b'
 ),
 
@@ -143,10 +145,11 @@ judged as (
     from due
     cross join meta.run_clock as run_clock
     left join utc_days
-        on due.channel_code = utc_days.channel_code
-        and cast(floor((epoch(due.refund_due_at) - 0.00001) / 86400) as bigint) = utc_days.utc_day
-        and due.refund_due_at > utc_days.day_start_at
-        and due.refund_due_at <= utc_days.day_end_at
+        on
+            due.channel_code = utc_days.channel_code
+            and cast(floor((epoch(due.refund_due_at) - 0.00001) / 86400) as bigint) = utc_days.utc_day
+            and due.refund_due_at > utc_days.day_start_at
+            and due.refund_due_at <= utc_days.day_end_at
 )
 
 select

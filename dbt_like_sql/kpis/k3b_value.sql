@@ -63,12 +63,14 @@ rolled as (
 ),
 
 measured as (
-    select 'refund_on_time' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'refund_on_time' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
         on_time_returns as numerator, due_returns as denominator, due_returns as coverage_numerator,
         due_returns + gap_returns as coverage_denominator
     from rolled
     union all
-    select 'refunds_overdue', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'refunds_overdue', period_kind, period_start_on, dimension_kind, dimension_code,
         overdue_returns, cast(null as bigint), cast(null as bigint), cast(null as bigint)
     from rolled
     where period_kind = 'all' and due_returns > 0

@@ -65,10 +65,11 @@ web_prices as (
     inner join channels on listings.channel_code = channels.channel_code
     cross join run_clock
     left join channel_days
-        on listings.channel_code = channel_days.channel_code
-        and cast(floor(epoch(run_clock.as_of_at) / 86400) as bigint) = channel_days.utc_day
-        and run_clock.as_of_at >= channel_days.day_start_at
-        and run_clock.as_of_at < channel_days.day_end_at
+        on
+            listings.channel_code = channel_days.channel_code
+            and cast(floor(epoch(run_clock.as_of_at) / 86400) as bigint) = channel_days.utc_day
+            and run_clock.as_of_at >= channel_days.day_start_at
+            and run_clock.as_of_at < channel_days.day_end_at
     where channels.kind = 'web' and listings.price_observed_at is not null
 ),
 
@@ -98,10 +99,11 @@ till_prices as (
     inner join channels on orders.channel_code = channels.channel_code
     inner join order_lines on orders.order_id = order_lines.order_id
     left join location_days
-        on orders.location_code = location_days.location_code
-        and cast(floor(epoch(orders.ordered_at) / 86400) as bigint) = location_days.utc_day
-        and orders.ordered_at >= location_days.day_start_at
-        and orders.ordered_at < location_days.day_end_at
+        on
+            orders.location_code = location_days.location_code
+            and cast(floor(epoch(orders.ordered_at) / 86400) as bigint) = location_days.utc_day
+            and orders.ordered_at >= location_days.day_start_at
+            and orders.ordered_at < location_days.day_end_at
     where
         channels.kind = 'stores'
         and order_lines.quantity > 0
@@ -130,10 +132,11 @@ compared as (
     from observed
     left join products on observed.product_id = products.product_id
     left join segments
-        on observed.price_list_code = segments.price_list_code
-        and observed.product_id = segments.product_id
-        and observed.observed_at >= segments.from_at
-        and (segments.to_at is null or observed.observed_at < segments.to_at)
+        on
+            observed.price_list_code = segments.price_list_code
+            and observed.product_id = segments.product_id
+            and observed.observed_at >= segments.from_at
+            and (segments.to_at is null or observed.observed_at < segments.to_at)
 ),
 
 judged as (
@@ -168,10 +171,11 @@ leaks as (
         ) as recency
     from judged
     inner join promotions
-        on judged.price_list_code = promotions.price_list_code
-        and judged.product_id = promotions.product_id
-        and judged.expected_currency_code = promotions.currency_code
-        and promotions.ends_at <= judged.observed_at
+        on
+            judged.price_list_code = promotions.price_list_code
+            and judged.product_id = promotions.product_id
+            and judged.expected_currency_code = promotions.currency_code
+            and promotions.ends_at <= judged.observed_at
     where
         judged.exclusion_reason is null
         and judged.promotion_external_id is null
@@ -202,13 +206,15 @@ explained as (
         coalesce(web_leaks.promotion_external_id, till_leaks.promotion_external_id) as leaked_promotion_external_id
     from judged
     left join web_leaks
-        on judged.origin = 'web'
-        and judged.channel_code = web_leaks.channel_code
-        and judged.product_external_id = web_leaks.product_external_id
+        on
+            judged.origin = 'web'
+            and judged.channel_code = web_leaks.channel_code
+            and judged.product_external_id = web_leaks.product_external_id
     left join till_leaks
-        on judged.origin = 'till'
-        and judged.order_id = till_leaks.order_id
-        and judged.line_id = till_leaks.line_id
+        on
+            judged.origin = 'till'
+            and judged.order_id = till_leaks.order_id
+            and judged.line_id = till_leaks.line_id
 )
 
 select

@@ -39,10 +39,11 @@ priced as (
         prices.gross_minor as regular_minor
     from spans
     inner join prices
-        on spans.price_list_code = prices.price_list_code
-        and spans.product_id = prices.product_id
-        and prices.valid_from_at <= spans.from_at
-        and (prices.valid_to_at is null or spans.from_at < prices.valid_to_at)
+        on
+            spans.price_list_code = prices.price_list_code
+            and spans.product_id = prices.product_id
+            and prices.valid_from_at <= spans.from_at
+            and (prices.valid_to_at is null or spans.from_at < prices.valid_to_at)
 ),
 
 candidates as (
@@ -61,11 +62,12 @@ candidates as (
         end as promotion_minor
     from priced
     inner join promotions
-        on priced.price_list_code = promotions.price_list_code
-        and priced.product_id = promotions.product_id
-        and priced.currency_code = promotions.currency_code
-        and (promotions.starts_at is null or promotions.starts_at <= priced.from_at)
-        and (promotions.ends_at is null or priced.from_at < promotions.ends_at)
+        on
+            priced.price_list_code = promotions.price_list_code
+            and priced.product_id = promotions.product_id
+            and priced.currency_code = promotions.currency_code
+            and (promotions.starts_at is null or promotions.starts_at <= priced.from_at)
+            and (promotions.ends_at is null or priced.from_at < promotions.ends_at)
 ),
 
 ranked as (
@@ -111,6 +113,7 @@ select
     coalesce(winners.is_ambiguous, false) as is_ambiguous
 from priced
 left join winners
-    on priced.price_list_code = winners.price_list_code
-    and priced.product_id = winners.product_id
-    and priced.from_at = winners.from_at
+    on
+        priced.price_list_code = winners.price_list_code
+        and priced.product_id = winners.product_id
+        and priced.from_at = winners.from_at

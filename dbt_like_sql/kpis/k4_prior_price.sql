@@ -63,10 +63,11 @@ running as (
         chains.first_reduction_at
     from observations
     inner join chains
-        on observations.price_list_code = chains.price_list_code
-        and observations.product_id = chains.product_id
-        and observations.observed_at >= chains.from_at
-        and (chains.to_at is null or observations.observed_at < chains.to_at)
+        on
+            observations.price_list_code = chains.price_list_code
+            and observations.product_id = chains.product_id
+            and observations.observed_at >= chains.from_at
+            and (chains.to_at is null or observations.observed_at < chains.to_at)
 ),
 
 priors as (
@@ -76,13 +77,14 @@ priors as (
         min(segments.expected_minor) as prior_minor
     from running
     inner join segments
-        on running.price_list_code = segments.price_list_code
-        and running.product_id = segments.product_id
-        and segments.from_at < running.first_reduction_at
-        and (
-            segments.to_at is null
-            or floor(epoch(running.first_reduction_at)) - floor(epoch(segments.to_at)) < 30 * 86400
-        )
+        on
+            running.price_list_code = segments.price_list_code
+            and running.product_id = segments.product_id
+            and segments.from_at < running.first_reduction_at
+            and (
+                segments.to_at is null
+                or floor(epoch(running.first_reduction_at)) - floor(epoch(segments.to_at)) < 30 * 86400
+            )
     group by running.channel_code, running.product_external_id
 )
 
@@ -99,5 +101,6 @@ select
     running.shown_regular_minor <= priors.prior_minor as is_lawful
 from running
 inner join priors
-    on running.channel_code = priors.channel_code
-    and running.product_external_id = priors.product_external_id
+    on
+        running.channel_code = priors.channel_code
+        and running.product_external_id = priors.product_external_id

@@ -70,14 +70,19 @@ rolled as (
     group by period_kind, period_start_on, dimension_kind, dimension_code
 ),
 
+parity_dimensions as (
+    select * from (values ('all'), ('parity_group')) as dimension (dimension_kind)
+),
+
 parity_placed as (
     select
-        dimensions.dimension_kind,
-        case dimensions.dimension_kind when 'parity_group' then parity.parity_group_code else 'all' end as dimension_code,
+        parity_dimensions.dimension_kind,
+        case parity_dimensions.dimension_kind when 'parity_group' then parity.parity_group_code else 'all' end
+            as dimension_code,
         case when parity.lowest_minor = parity.highest_minor then 1 else 0 end as equal_variants,
         parity.gap_bp
     from kpis.k4_parity as parity
-    cross join (values ('all'), ('parity_group')) as dimensions (dimension_kind)
+    cross join parity_dimensions
 ),
 
 parity_rolled as (
@@ -95,12 +100,12 @@ prior_placed as (
     select
         dimensions.dimension_kind,
         case dimensions.dimension_kind
-            when 'company' then prior.company_code
-            when 'channel' then prior.channel_code
+            when 'company' then reductions.company_code
+            when 'channel' then reductions.channel_code
             else 'all'
         end as dimension_code,
-        case when prior.is_lawful then 1 else 0 end as lawful
-    from kpis.k4_prior_price as prior
+        case when reductions.is_lawful then 1 else 0 end as lawful
+    from kpis.k4_prior_price as reductions
     cross join dimensions
     where dimensions.dimension_kind in ('all', 'company', 'channel')
 ),
@@ -116,27 +121,33 @@ prior_rolled as (
 ),
 
 measured as (
-    select 'conformance' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'conformance' as measure, period_kind, period_start_on, dimension_kind, dimension_code,
         conform as numerator, rated as denominator, rated as coverage_numerator, rated_and_gaps as coverage_denominator
     from rolled
     union all
-    select 'overcharge', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'overcharge', period_kind, period_start_on, dimension_kind, dimension_code,
         over_charged, rated, rated, rated_and_gaps
     from rolled
     union all
-    select 'undercharge', period_kind, period_start_on, dimension_kind, dimension_code,
+    select
+        'undercharge', period_kind, period_start_on, dimension_kind, dimension_code,
         under_charged, rated, rated, rated_and_gaps
     from rolled
     union all
-    select 'parity_equal', 'all', date '1970-01-01', dimension_kind, dimension_code,
+    select
+        'parity_equal', 'all', date '1970-01-01', dimension_kind, dimension_code,
         equal_variants, variants, variants, variants
     from parity_rolled
     union all
-    select 'parity_mean_gap_bp', 'all', date '1970-01-01', dimension_kind, dimension_code,
+    select
+        'parity_mean_gap_bp', 'all', date '1970-01-01', dimension_kind, dimension_code,
         gap_bp, variants, cast(null as bigint), cast(null as bigint)
     from parity_rolled
     union all
-    select 'prior_price', 'all', date '1970-01-01', dimension_kind, dimension_code,
+    select
+        'prior_price', 'all', date '1970-01-01', dimension_kind, dimension_code,
         lawful, promotions, promotions, promotions
     from prior_rolled
 )

@@ -1,33 +1,41 @@
 with parts as (
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k1a_value
     union all
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k1b_value
     union all
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k2_value
     union all
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k2_duration_value
     union all
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k3a_value
     union all
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k3b_value
     union all
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k3b_duration_value
     union all
-    select kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
+    select
+        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
         coverage_numerator, coverage_denominator
     from kpis.k4_value
 ),
@@ -67,8 +75,9 @@ judged as (
         known.data_as_of_at
     from parts
     inner join catalog
-        on parts.kpi_code = catalog.kpi_code
-        and parts.measure = catalog.measure
+        on
+            parts.kpi_code = catalog.kpi_code
+            and parts.measure = catalog.measure
     left join known on parts.kpi_code = known.kpi_code
     left join thresholds on parts.kpi_code = thresholds.kpi_code
 )

@@ -102,7 +102,9 @@ class Durations:
 
     samples: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def record(self, measure: str, day: date | None, places: Mapping[str, str | None], duration: int, weight: int) -> None:
+    def record(
+        self, measure: str, day: date | None, places: Mapping[str, str | None], duration: int, weight: int
+    ) -> None:
         """Add one duration, once per unit."""
         for period in ("all", "day", "month"):
             if period != "all" and day is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from tests.oracles.common import Ledger, Outcome, Row, Tables, as_of, date_of, index, local_day, seconds
 
@@ -200,7 +201,7 @@ def _judge(
     clock = as_of(tables)
     product = products.get(row["product_id"])
     observed_at = row["stock_observed_at"]
-    published = row.get("published_qty")
+    published: Any = row.get("published_qty")
     is_published = bool(row.get("is_published"))
     listing: Row = {
         "channel_code": channel["channel_code"],
@@ -245,7 +246,9 @@ def _judge(
         return listing | {"state": "excluded", "exclusion_reason": reason}
 
     safety = channel["safety_stock_qty"] or 0
-    found = [(max(0, pool.available - safety) // each, item, each, pool) for pool, each, item in pools if pool is not None]
+    found = [
+        (max(0, pool.available - safety) // each, item, each, pool) for pool, each, item in pools if pool is not None
+    ]
     expected, scarcest, each, pool = min(found, key=lambda limit: (limit[0], limit[1]))
     proof = pool.proof
     if product["kind"] == "kit":

@@ -132,7 +132,7 @@ def unit_groups(tables: Tables) -> list[Row]:
             cancelled = min(line["cancelled_qty"], line["quantity"])
             remainder = line["quantity"] - cancelled
             raw: list[Row] = []
-            for shipment, number, units in shipped[line["line_id"]]:
+            for shipment, number, units in shipped.get(line["line_id"], []):
                 raw.append({"part_kind": "shipment", "shipment": shipment, "number": number, "units": units})
                 remainder -= units
             if cancelled:
@@ -177,15 +177,23 @@ def _fill(tables: Tables, order: Row, lines: list[Row]) -> dict[str, list[tuple[
                 filled[line_id].append((shipment, number, taken))
         if rest:
             left.append((shipment, number, box["sku"] or sku_of.get(line_id), rest))
-    for shipment, number, sku, rest in left:
-        for line_id in sorted(wanted):
-            if sku is None or sku_of[line_id] != sku or not wanted[line_id] or not rest:
-                continue
-            taken = min(rest, wanted[line_id])
-            wanted[line_id] -= taken
-            rest -= taken
-            filled[line_id].append((shipment, number, taken))
-    return filled
+    for shipment, number, sku, units in left:
+        for _ in range(units):
+            open_lines = [line_id for line_id in sorted(wanted) if wanted[line_id] and sku_of[line_id] == sku]
+            if sku is not None and open_lines:
+                wanted[open_lines[0]] -= 1
+                filled[open_lines[0]].append((shipment, number, 1))
+    return {line_id: _merged(boxes_of_line) for line_id, boxes_of_line in filled.items()}
+
+
+def _merged(boxes: list[tuple[Row, int, int]]) -> list[tuple[Row, int, int]]:
+    """One entry per shipment line."""
+    units: dict[tuple[str, int], tuple[Row, int, int]] = {}
+    for shipment, number, taken in boxes:
+        key = (shipment["shipment_id"], number)
+        before = units[key][2] if key in units else 0
+        units[key] = (shipment, number, before + taken)
+    return list(units.values())
 
 
 def _promise(tables: Tables, location: str | None, start: datetime | None) -> Row | None:
@@ -256,7 +264,11 @@ def _judge(tables: Tables, channel: Row, order: Row, line: Row, product: Row | N
         status == "cancelled"
         and reason == "customer"
         and (
-            promise is None or cancelled_at is None or payable is None or cancelled_at < payable or cancelled_at < promise
+            promise is None
+            or cancelled_at is None
+            or payable is None
+            or cancelled_at < payable
+            or cancelled_at < promise
         )
     ):
         excluded = "cancelled_by_customer"

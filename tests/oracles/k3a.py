@@ -215,9 +215,7 @@ def _side_tables(tables: Tables, shipped: dict[tuple[str, str], list[Row]], resu
     for line in tables["return_line"]:
         if line["received_at"] is None or line["received_at"] > clock:
             continue
-        day = local_day(
-            tables["location_day"], "location_code", line["receiving_location_code"], line["received_at"]
-        )
+        day = local_day(tables["location_day"], "location_code", line["receiving_location_code"], line["received_at"])
         month = None if day is None else day["local_date"].replace(day=1)
         workload[(line["receiving_location_code"] or "unknown", month)] += line["quantity"]
     result.tables["k3a_workload"] = [

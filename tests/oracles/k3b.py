@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tests.oracles.common import (
     Durations,
@@ -72,25 +72,25 @@ def outcome(tables: Tables) -> Outcome:
         day = local_day(tables["location_day"], "location_code", code, line["restocked_at"])
         company = locations[code]["company_code"] if code in locations else None
         docked = max(0, seconds(line["restocked_at"]) - seconds(line["received_at"]))
-        durations.record("dock_to_stock", date_of(day), {"company": company, "location": code}, docked, line["quantity"])
+        durations.record(
+            "dock_to_stock", date_of(day), {"company": company, "location": code}, docked, line["quantity"]
+        )
     result.values = ledger.figures() | durations.figures((50, 90))
     result.work_list.sort(key=lambda row: (row["refund_due_at"], row["return_external_id"]))
     return result
 
 
-def _judge(
-    tables: Tables, return_id: str, lines: list[Row], orders: dict[str, Row], channels: dict[str, Row]
-) -> Row:
+def _judge(tables: Tables, return_id: str, lines: list[Row], orders: dict[str, Row], channels: dict[str, Row]) -> Row:
     clock = as_of(tables)
     order = orders[min(line["order_id"] for line in lines)]
     channel = order["channel_code"]
 
-    def known(name: str) -> list[object]:
+    def known(name: str) -> list[datetime]:
         return [line[name] for line in lines if line[name] is not None]
 
-    requested = min(known("requested_at"), default=None)  # type: ignore[type-var]
-    received = max(known("received_at"), default=None)  # type: ignore[type-var]
-    proof = max(known("proof_of_shipment_at"), default=None)  # type: ignore[type-var]
+    requested = min(known("requested_at"), default=None)
+    received = max(known("received_at"), default=None)
+    proof = max(known("proof_of_shipment_at"), default=None)
     said = {line["resolution"] or "refund" for line in lines}
     resolution = next(word for word in ("refund", "exchange", "store_credit", "none") if word in said)
 
@@ -105,22 +105,18 @@ def _judge(
     ]
     initiated = min(quoted) if quoted else min(loose, default=None)
 
-    requested_day = local_day(tables["channel_day"], "channel_code", channel, requested)  # type: ignore[arg-type]
+    requested_day = local_day(tables["channel_day"], "channel_code", channel, requested)
     last_day = None
     if requested_day is not None:
         wanted = requested_day["local_date"] + timedelta(days=threshold(tables, "k3b")["legal_refund_days"])
         last_day = next(
-            (
-                day
-                for day in tables["channel_day"]
-                if day["channel_code"] == channel and day["local_date"] == wanted
-            ),
+            (day for day in tables["channel_day"] if day["channel_code"] == channel and day["local_date"] == wanted),
             None,
         )
     goods = [instant for instant in (received, proof) if instant is not None]
     due = None
     if last_day is not None and goods:
-        due = max(last_day["day_end_at"], min(goods))  # type: ignore[type-var]
+        due = max(last_day["day_end_at"], min(goods))
 
     reason = None
     if resolution != "refund":

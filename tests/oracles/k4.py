@@ -28,7 +28,7 @@ def promotion_price(promotion: Row, regular: int) -> int:
     if promotion["method"] == "fixed_price":
         return int(promotion["amount_minor"])
     if promotion["method"] == "amount_off":
-        return max(0, regular - promotion["amount_minor"])
+        return max(0, regular - int(promotion["amount_minor"]))
     return half_up(regular * (10000 - promotion["percentage_bp"]), 10000)
 
 

@@ -14,7 +14,11 @@ from tests.oracles.common import Row
 from tests.oracles.tables import REFERENTIALS
 from tests.spec_runner import SQL_DIR
 
-ELSEWHERE = {"run_clock": "meta.run_clock", "kpi_threshold": "retailer.kpi_threshold", "k1b_history": "kpis.k1b_history"}
+ELSEWHERE = {
+    "run_clock": "meta.run_clock",
+    "kpi_threshold": "retailer.kpi_threshold",
+    "k1b_history": "kpis.k1b_history",
+}
 
 
 @cache
@@ -31,7 +35,9 @@ def _prepared() -> duckdb.DuckDBPyConnection:
     create_given_tables(con)
     con.execute("create schema referentials")
     for name, columns in REFERENTIALS.items():
-        con.execute(f"create table referentials.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})")
+        con.execute(
+            f"create table referentials.{name} ({', '.join(f'{column} {kind}' for column, kind in columns.items())})"
+        )
     return con
 
 
@@ -48,7 +54,9 @@ def run_kpis(tables: Mapping[str, Sequence[Row]]) -> duckdb.DuckDBPyConnection:
             names = ", ".join(given_rows.column_names)
             con.execute(f"insert into {table} ({names}) select {names} from given_rows")
             con.unregister("given_rows")
-    for model in project().select(["kpis"]):
+    con.execute("delete from retailer.channel")
+    con.execute("insert into retailer.channel by name select * from referentials.channel")
+    for model in project().select(["referentials.unacknowledged_line", "kpis"]):
         con.execute(f"create or replace table {model.name} as {model.sql}")
     return con
 

@@ -70,9 +70,7 @@ REFERENTIALS: dict[str, dict[str, str]] = {
         "order_id, line_id, line_external_id, product_id, sku, name, quantity, cancelled_qty, cancel_reason, "
         "cancelled_at, net_minor, tax_minor, unit_price_minor, manual_discount_minor, return_reference"
     ),
-    "order_acknowledgement": _columns(
-        "channel_code, order_number, acknowledged_at, is_accepted, refusal_reason"
-    ),
+    "order_acknowledgement": _columns("channel_code, order_number, acknowledged_at, is_accepted, refusal_reason"),
     "shipment": _columns(
         "shipment_id, order_id, channel_code, order_number, location_code, carrier_code, tracking_number, released_at, "
         "picked_at, packed_at, label_printed_at, ship_confirmed_at, ready_for_pickup_at, cancelled_at, first_scan_at, "

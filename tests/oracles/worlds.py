@@ -11,7 +11,11 @@ from tests.oracles.common import Row
 from tests.oracles.tables import REFERENTIALS
 
 HOLIDAYS = {date(2026, 4, 3), date(2026, 4, 6), date(2026, 5, 1), date(2026, 5, 8), date(2026, 5, 14)}
-CLOCKS = (datetime(2026, 5, 18, 10, tzinfo=UTC), datetime(2026, 4, 2, 22, 30, tzinfo=UTC), datetime(2026, 3, 29, 0, 30, tzinfo=UTC))
+CLOCKS = (
+    datetime(2026, 5, 18, 10, tzinfo=UTC),
+    datetime(2026, 4, 2, 22, 30, tzinfo=UTC),
+    datetime(2026, 3, 29, 0, 30, tzinfo=UTC),
+)
 PLACES = {
     "WH1": ("ML-FR", "Europe/Paris", 1, "14:00"),
     "S01": ("ML-FR", "Europe/Paris", 0, "16:00"),
@@ -25,7 +29,13 @@ CHANNELS = {
     "stores-fr": ("stores", "ML-FR", "Europe/Paris", "EUR", "FR", "STORE-FR", None, None, None, None, None, None),
     "stores-be": ("stores", "ML-BE", "Europe/Brussels", "EUR", "BE", "STORE-BE", None, None, None, None, None, None),
 }
-POOLS = {"web-fr": ["WH1"], "web-be": ["WH1", "S11"], "marketplace": ["WH1"], "stores-fr": ["S01", "S10"], "stores-be": ["S11"]}
+POOLS = {
+    "web-fr": ["WH1"],
+    "web-be": ["WH1", "S11"],
+    "marketplace": ["WH1"],
+    "stores-fr": ["S01", "S10"],
+    "stores-be": ["S11"],
+}
 KINDS = ("simple", "variant", "variant", "variant", "kit", "kit", "service", "gift_card")
 
 
@@ -34,7 +44,9 @@ def days_of(zone: str, first: date, last: date) -> list[tuple[date, datetime, da
     found = []
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
-        start, end = (datetime.combine(d, time(), ZoneInfo(zone)).astimezone(UTC) for d in (day, day + timedelta(days=1)))
+        start, end = (
+            datetime.combine(d, time(), ZoneInfo(zone)).astimezone(UTC) for d in (day, day + timedelta(days=1))
+        )
         found.append((day, start, end))
     return found
 
@@ -71,7 +83,7 @@ class World:
 
     def add(self, table: str, **row: Any) -> Row:
         """Add a row, the other columns null."""
-        full: Row = {name: None for name in REFERENTIALS[table]} | row
+        full: Row = dict.fromkeys(REFERENTIALS[table]) | row
         self.tables[table].append(full)
         return full
 
@@ -94,7 +106,9 @@ class World:
         for company in ("ML-FR", "ML-BE"):
             self.add("company", company_code=company, name=company, country_code=company[3:])
         for code, (company, zone, handling, cut_off) in PLACES.items():
-            self.add("location", location_code=code, company_code=company, time_zone=zone, handling_working_days=handling)
+            self.add(
+                "location", location_code=code, company_code=company, time_zone=zone, handling_working_days=handling
+            )
             worked = seconds_before = 0
             for day, start, end in days_of(zone, first, last):
                 is_working = day.weekday() < 5 and day not in HOLIDAYS
@@ -128,7 +142,7 @@ class World:
             self.add("channel", channel_code=code, **dict(zip(names, values, strict=True)))
             for place in POOLS[code]:
                 self.add("channel_stock_location", channel_code=code, location_code=place)
-            for day, start, end in days_of(values[2], first, last):  # type: ignore[arg-type]
+            for day, start, end in days_of(values[2], first, last):
                 self.add("channel_day", channel_code=code, local_date=day, day_start_at=start, day_end_at=end)
         for group, members in (("france", ["web-fr", "stores-fr"]), ("europe", ["web-fr", "web-be"])):
             for code in members:
@@ -299,9 +313,25 @@ class World:
             is_till = code.startswith("stores")
             ordered = self.at(-42, 0)
             pickup = not is_till and self.random.random() < 0.2
-            payable = ordered if is_till else self.maybe(ordered + timedelta(seconds=self.random.choice([0, 60, 90000])), 0.9)
-            status = "delivered" if is_till else self.random.choice(
-                ["payable", "payable", "shipped", "shipped", "delivered", "pending", "cancelled", "failed", "refunded"]
+            payable = (
+                ordered if is_till else self.maybe(ordered + timedelta(seconds=self.random.choice([0, 60, 90000])), 0.9)
+            )
+            status = (
+                "delivered"
+                if is_till
+                else self.random.choice(
+                    [
+                        "payable",
+                        "payable",
+                        "shipped",
+                        "shipped",
+                        "delivered",
+                        "pending",
+                        "cancelled",
+                        "failed",
+                        "refunded",
+                    ]
+                )
             )
             order = self.add(
                 "sales_order",
@@ -309,7 +339,11 @@ class World:
                 order_external_id=str(number),
                 channel_code=code,
                 order_number=f"N{number:03}",
-                location_code=self.random.choice(POOLS[code]) if is_till else self.maybe("S01", 0.9) if pickup else None,
+                location_code=self.random.choice(POOLS[code])
+                if is_till
+                else self.maybe("S01", 0.9)
+                if pickup
+                else None,
                 ordered_at=ordered,
                 payable_at=payable,
                 cancelled_at=self.maybe(self.at(-20, 0), 0.8) if status == "cancelled" else None,
@@ -358,7 +392,9 @@ class World:
             cancelled_at=self.maybe(self.at(-30, 0), 0.8) if cancelled else None,
             net_minor=quantity * 833 + self.random.choice([0, 1]),
             tax_minor=0,
-            unit_price_minor=self.maybe(self.random.choice(self._known_prices(price_list, key)), 0.9) if is_till else None,
+            unit_price_minor=self.maybe(self.random.choice(self._known_prices(price_list, key)), 0.9)
+            if is_till
+            else None,
             manual_discount_minor=0,
         )
 
@@ -392,6 +428,10 @@ class World:
                     sku=self.maybe(line["sku"], 0.95),
                     quantity=self.random.choice([1, 1, 2, 4]),
                 )
+                other = self.random.choice(lines)
+                if other is not line and self.random.random() < 0.3:
+                    box_line = self.tables["shipment_line"][-1]
+                    self.add("shipment_line", **{**box_line, "line_id": other["line_id"], "sku": other["sku"]})
 
     def _returns(self) -> None:
         for number in range(40):
