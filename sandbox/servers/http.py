@@ -12,6 +12,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote
@@ -135,7 +136,8 @@ class _Connection(socketserver.StreamRequestHandler):
             phrase = HTTPStatus(answer.status).phrase
         except ValueError:
             phrase = "Unknown"
-        lines = [f"HTTP/1.1 {answer.status} {phrase}", f"Date: {formatdate(usegmt=True)}"]
+        date = formatdate(self.server.clock().timestamp(), usegmt=True)
+        lines = [f"HTTP/1.1 {answer.status} {phrase}", f"Date: {date}"]
         lines.extend(f"{name}: {value}" for name, value in answer.headers)
         lines.append(f"Content-Length: {len(answer.body)}")
         lines.append("Connection: keep-alive" if keep else "Connection: close")
@@ -154,8 +156,9 @@ class _Listener(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     block_on_close = False
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, clock: Callable[[], datetime]) -> None:
         self._handler = handler
+        self.clock = clock
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Connection)
@@ -182,10 +185,11 @@ class _Listener(socketserver.ThreadingTCPServer):
 
 
 class LoopbackServer:
-    """Serves a handler on 127.0.0.1, on a port the system chooses, from `start` to `stop`."""
+    """Serves a handler on 127.0.0.1, on a port the system chooses, from `start` to `stop`. ``clock`` dates its answers."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._handler = handler
+        self._clock = clock
         self._listener: _Listener | None = None
         self._thread: threading.Thread | None = None
 
@@ -199,7 +203,7 @@ class LoopbackServer:
     def start(self) -> str:
         """Listen and answer in background threads; gives the base URL back."""
         if self._listener is None:
-            self._listener = _Listener(self._handler)
+            self._listener = _Listener(self._handler, self._clock)
             self._thread = threading.Thread(
                 target=self._listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name="sandbox-http"
             )

@@ -78,7 +78,7 @@ class PrestaShopServer:
             shop_name=shop_name,
             country_id=str(ref.COUNTRY_IDS[country]),
         )
-        self._server = LoopbackServer(self.faults.around(self.webservice.answer))
+        self._server = LoopbackServer(self.faults.around(self.webservice.answer), clock)
 
     @property
     def url(self) -> str:

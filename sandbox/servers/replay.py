@@ -161,7 +161,7 @@ class ReplayServer:
             self._api = _woocommerce(exchanges, key, secret, self._home, present)
             handler = self._answer_woocommerce
         self.faults = faults or FaultPlan()
-        self._server = LoopbackServer(self.faults.around(handler))
+        self._server = LoopbackServer(self.faults.around(handler), present)
 
     def _home(self) -> str:
         return self._server.url

@@ -94,7 +94,7 @@ class WooCommerceServer:
             is_behind_tls_header=behind_tls_header,
             clock=clock,
         )
-        self._server = LoopbackServer(self.faults.around(self.api.answer))
+        self._server = LoopbackServer(self.faults.around(self.api.answer), clock)
 
     def home(self) -> str:
         """The shop's public URL."""
