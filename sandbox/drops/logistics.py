@@ -22,7 +22,8 @@ def _quoted_lines(world: World) -> pl.DataFrame:
     rows = world.lines.join(web, on="order", maintain_order="left").join(
         odd.with_columns(pl.lit(True).alias("odd")), on="item", how="left", maintain_order="left"
     )
-    some = (pl.col("channel") == "web-be") & (pl.col("line") % 5 == 0)
+    # WooCommerce forgets the SKU of a line whose product was deleted
+    some = (pl.col("channel") == "web-be") & (pl.col("is_deleted") | (pl.col("line") % 5 == 0))
     return rows.filter(pl.col("odd").fill_null(False) | some).select(
         "line", pl.col("line").cast(pl.String).alias("order_line")
     )

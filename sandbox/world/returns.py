@@ -208,7 +208,10 @@ def _lines(rng: np.random.Generator, cases: pl.DataFrame, shipped: pl.DataFrame,
             pl.when(undelivered).then(pl.lit("undeliverable")).otherwise(pl.lit("customer_return")).alias("kind"),
             units.cast(pl.Int64).alias("quantity"),
             pl.when(pl.col("inspected_at").is_not_null()).then("disposition").alias("disposition"),
-            pl.col("v").cut([0.2, 0.4, 0.6, 0.8], labels=list(REASONS)).cast(pl.String).alias("reason"),
+            (pl.col("v") * len(REASONS))
+            .cast(pl.Int64)
+            .replace_strict(dict(enumerate(REASONS)), return_dtype=pl.String)
+            .alias("reason"),
             resolution.alias("resolution"),
             pl.when(at_store & (pl.col("channel") == "web-be"))
             .then(pl.lit(STORES_BE[0]))

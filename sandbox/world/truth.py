@@ -6,7 +6,7 @@ A reading of docs/kpis.md of its own, kept apart from the pipeline's SQL. Each `
 - `kpi_value`: kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator (null for sums and
   percentiles). Period `all` with every dimension; `day` and `month` with dimensions `all` and `channel`.
 - `kpi_exclusion`: kpi_code, measure, dimension_kind, dimension_code, reason, excluded_qty.
-- `worklists`: k1a, k1b, k2, k3a, k3b, k4: rows with natural keys (SKU and shop item ids for articles) and figures, unordered.
+- `worklists`: k1a, k1b, k2, k3a, k3b, k4: rows with natural keys (SKU and shop item ids for articles) and figures, sorted by their columns.
 - `streams`: what each stream's extract must end as, for those that must not end `complete`.
 """
 
@@ -32,7 +32,7 @@ def truth_of(world: World) -> dict[str, Any]:
     verdicts = [part(world) for part in PARTS]
     worklists: dict[str, Any] = {}
     for verdict in verdicts:
-        worklists.update({name: as_json(frame) for name, frame in verdict.worklists.items()})
+        worklists.update({name: as_json(frame.sort(frame.columns)) for name, frame in verdict.worklists.items()})
     return {
         "seed": world.seed,
         "now": world.now.isoformat(),
