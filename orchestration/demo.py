@@ -5,12 +5,13 @@ Belongs here: the order of things. Showing them is the command's, comparing them
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from assets.progress import Progress, Reporter, quiet
 from assets.runtime import build_runtime
 from orchestration.runs import RunSummary, run_job
 from orchestration.sandbox_process import sandbox_process
-from orchestration.verification import Comparison, compare_with_truth
+from orchestration.verification import Comparison, Difference, compare_with_truth
 from resources.errors import ConfigurationError, Where
 from resources.settings import Settings
 
@@ -35,7 +36,11 @@ VARIANTS, ORDERS = 5_000, 20_000
 
 @dataclass(frozen=True)
 class DemoOutcome:
-    """What one demo did. ``comparison``: None when the run stopped before it published. ``sandbox_seconds``: making the world, its file drops and its servers."""
+    """What one demo did.
+
+    ``comparison``: None when the run stopped before it published. ``sandbox_seconds``: making the world, its file drops and
+    its servers.
+    """
 
     folder: Path
     summary: RunSummary
@@ -87,6 +92,7 @@ def run_demo(
             report(Progress("compare", "with the truth"))
             truth = json.loads(place.truth_path.read_text(encoding="utf-8"))
             comparison = compare_with_truth(settings.bi_path, runtime.operations, truth)
+            write_differences(folder / "differences.tsv", comparison.differences)
         yield DemoOutcome(folder, summary, comparison, place.seconds, time.monotonic() - started)
 
 
@@ -96,6 +102,14 @@ def write_env_file(path: Path, variables: Mapping[str, str]) -> None:
     lines += [f"{name}={value}" for name, value in variables.items()]
     path.touch(mode=0o600)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_differences(path: Path, differences: Sequence[Difference]) -> None:
+    """All differences, one a line, for the days when there are more than a terminal can show."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t")
+        writer.writerow(Difference._fields)
+        writer.writerows(differences)
 
 
 def _empty(folder: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagster as dg
 
+from assets.publication import PublicationStep
 from assets.runtime import Runtime
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance, process_tags
@@ -58,13 +60,16 @@ class RunSummary:
         return self.is_finished and not any(check.is_error for check in self.failed_checks)
 
 
-def run_job(runtime: Runtime, *, full: bool, select: str | None = None) -> RunSummary:
+def run_job(
+    runtime: Runtime, *, full: bool, select: str | None = None, publications: Sequence[PublicationStep] | None = None
+) -> RunSummary:
     """Run the nightly (``full``) or hourly job in this process, on the machine's Dagster instance.
 
+    ``publications``: what is published; everything by default.
     ``select``: Dagster's asset selection language, for example `kpis/kpi_value` or `+key:"referentials/*"`.
     Raises ConfigurationError when it selects nothing. A step that fails is told in the summary, not raised.
     """
-    definitions = build_definitions(runtime)
+    definitions = build_definitions(runtime, publications=publications)
     name = NIGHTLY_FULL if full else HOURLY_INCREMENTAL
     job = definitions.resolve_job_def(name)
     selection = _resolve(job, select) if select else None
@@ -129,7 +134,10 @@ def _error_text(event: dg.DagsterEvent) -> str:
 
 def _resolve(job: dg.JobDefinition, select: str) -> Sequence[dg.AssetKey]:
     graph = job.asset_layer.asset_graph
-    keys = dg.AssetSelection.from_string(select).resolve(graph) & graph.executable_asset_keys
+    with warnings.catch_warnings():
+        # Dagster warns about its own use of its own beta parameter.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        keys = dg.AssetSelection.from_string(select).resolve(graph) & graph.executable_asset_keys
     if not keys:
         raise ConfigurationError(
             f"--select {select!r} selects no asset",

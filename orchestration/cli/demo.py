@@ -97,4 +97,4 @@ def show_comparison(comparison: Comparison) -> None:
     console.print(listed)
     hidden = len(comparison.differences) - SHOWN_DIFFERENCES
     if hidden > 0:
-        console.print(f"… and {hidden} more.")
+        console.print(f"… and {hidden} more, all of them in differences.tsv.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,31 +36,18 @@ def ui(
     with open_instance(settings.dagster_dir, settings.postgres_url):
         pass
     environ = {**chosen_environment(os.environ, Path.cwd()), "DAGSTER_HOME": str(settings.dagster_dir)}
-    workspace = str(Path(__file__).parents[2] / "workspace.yaml")
-    commands = [["dagster_webserver", "--host", host, "--port", str(port), "--workspace", workspace]]
-    if daemon:
-        commands.append(["dagster._daemon", "run", "--workspace", workspace])
+    # `dagster dev` starts one code server for both; each alone would start its own and load everything twice.
+    program = ["dagster", "dev"] if daemon else ["dagster_webserver"]
+    listen = ["--host", host, "--port", str(port), "--workspace", str(Path(__file__).parents[2] / "workspace.yaml")]
     console.print(f"[bold]{runtime.retailer.identity.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
-    processes = [subprocess.Popen([sys.executable, "-m", *command], env=environ) for command in commands]
+    process = subprocess.Popen([sys.executable, "-m", *program, *listen], env=environ)
     try:
-        code = _wait_for_first(processes)
+        code = process.wait()
     except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
         code = 0
     finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait(timeout=30)
+        process.wait(timeout=60)
     if code:
         errors.print("[bold red]The UI ended by itself.[/] Is the port taken? Try --port.")
         raise typer.Exit(1)
-
-
-def _wait_for_first(processes: list[subprocess.Popen[bytes]]) -> int:
-    """Exit code of the first process that ends; one without the other is of no use."""
-    while True:
-        for process in processes:
-            try:
-                return process.wait(timeout=0.5)
-            except subprocess.TimeoutExpired:
-                continue
