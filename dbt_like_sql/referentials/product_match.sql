@@ -85,7 +85,8 @@ keyed as (
         master_gtins.product_qty is not null and (item_gtins.item_qty > 1 or master_gtins.product_qty > 1)
             as is_gtin_duplicate,
         master_skus.product_qty is not null and (item_skus.item_qty > 1 or master_skus.product_qty > 1)
-            as is_sku_duplicate
+            as is_sku_duplicate,
+        master_skus.product_id as sku_first_product_id
     from items
     left join item_gtins on items.system_code = item_gtins.system_code and items.gtin = item_gtins.gtin
     left join item_skus on items.system_code = item_skus.system_code and items.sku = item_skus.sku
@@ -93,23 +94,49 @@ keyed as (
     left join master_skus on items.sku = master_skus.sku
 ),
 
-judged as (
+-- Products that an item of the system has the SKU of, and no other GTIN: a second item with their GTIN but somebody else's SKU bears a copied GTIN.
+products_by_sku as (
+    select
+        system_code,
+        sku_product_id as product_id
+    from keyed
+    where sku_product_id is not null and (gtin_product_id is null or gtin_product_id = sku_product_id)
+),
+
+contested as (
     select
         keyed.*,
+        coalesce(
+            keyed.gtin_product_id <> keyed.sku_product_id
+            or (
+                keyed.sku_product_id is null
+                and keyed.sku_first_product_id <> keyed.gtin_product_id
+                and products_by_sku.product_id is not null
+            ),
+            false
+        ) as is_conflict
+    from keyed
+    left join products_by_sku
+        on keyed.system_code = products_by_sku.system_code and keyed.gtin_product_id = products_by_sku.product_id
+),
+
+judged as (
+    select
+        contested.*,
         case
+            when is_conflict then null
             when gtin_product_id = sku_product_id then 'gtin_and_sku'
-            when gtin_product_id is not null and sku_product_id is not null then null
             when gtin_product_id is not null then 'gtin'
             when sku_product_id is not null then 'sku'
         end as method,
         case
-            when gtin_product_id <> sku_product_id then 'gtin_sku_conflict'
+            when is_conflict then 'gtin_sku_conflict'
             when gtin_product_id is not null or sku_product_id is not null then null
             when is_sku_duplicate then 'duplicate_sku'
             when is_gtin_duplicate then 'duplicate_gtin'
             else 'no_match'
         end as reason
-    from keyed
+    from contested
 ),
 
 outcomes as (
