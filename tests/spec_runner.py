@@ -13,7 +13,10 @@
     expect:                            # all the rows, in any order; only the columns named are compared
       - {product_id: P1}
 
-`expect` may be a mapping of model -> rows when several models are built (`through`). `_defaults.yml` in tests/sql, in a
+    breaks: {sku_unique: 1}            # checks of the model's .yml -> how many rows break each; a case may have this alone
+
+`expect` may be a mapping of model -> rows when several models are built (`through`). A check of its own is tested the
+same way in `tests/sql/checks/<check>/<case>.yml`: what it expects are the rows that the check finds. `_defaults.yml` in tests/sql, in a
 schema's or in a model's folder, or `defaults:` in a case, fill columns that given rows leave out: table -> column ->
 value. Canonical rows are not deleted by default. Cases see the real models; tables nobody gives are empty.
 """
@@ -31,14 +34,14 @@ import pytest
 import yaml
 
 from resources.given_tables import create_given_tables, quoted
-from resources.sql_project import SqlModel, SqlProject, read_project
+from resources.sql_project import CHECKS_FOLDER, Check, SqlModel, SqlProject, read_project
 
 ROOT = Path(__file__).resolve().parent.parent
 SQL_DIR = ROOT / "dbt_like_sql"
 CASES_DIR = ROOT / "tests" / "sql"
 DEFAULT_AS_OF = "2026-05-18T10:00:00Z"
 BUILT_IN_DEFAULTS: dict[str, Any] = {"_is_deleted": False, "_row_version": 1, "observed_at": DEFAULT_AS_OF}
-CASE_KEYS = frozenset({"description", "as_of_at", "use", "through", "defaults", "given", "expect"})
+CASE_KEYS = frozenset({"description", "as_of_at", "use", "through", "defaults", "given", "expect", "breaks"})
 
 Row = dict[str, Any]
 Rows = Sequence[Row]
@@ -83,15 +86,20 @@ def run_case(path: Path) -> None:
     case = _read(path)
     if unknown := set(case) - CASE_KEYS:
         raise SpecFailed(f"unknown key {', '.join(sorted(unknown))}; a case has {', '.join(sorted(CASE_KEYS))}")
-    if "expect" not in case:
-        raise SpecFailed("a case needs `expect`; no row is `expect: []`")
-    expected = case["expect"] if isinstance(case["expect"], dict) else {model: case["expect"]}
-    built = [*(case.get("through") or []), model]
+    if not {"expect", "breaks"} & set(case):
+        raise SpecFailed("a case needs `expect` or `breaks`; no row is `expect: []`")
     project, con = _workbench()
-    for name in [*built, *expected]:
+    is_check = path.relative_to(CASES_DIR).parts[0] == CHECKS_FOLDER
+    told = case.get("expect", {})
+    expected = told if isinstance(told, dict) else {model: told}
+    built = [*(case.get("through") or []), *([] if is_check else [model])]
+    if is_check:
+        _prepare_check(project, model)
+    for name in [*built, *(name for name in expected if not (is_check and name == model))]:
         if name not in built or name not in project.models:
             raise SpecFailed(f"{name} is not a model that this case builds")
-    for name in built:
+    broken = _broken_checks(project, model, case.get("breaks") or {})
+    for name in [*built, *(ref for check, _ in broken for ref in check.refs if ref in project.models)]:
         _prepare(project, name)
     given = _given(path, case)
     con.execute("begin")
@@ -107,6 +115,11 @@ def run_case(path: Path) -> None:
                 con.execute(f"insert into {quoted(one.name)} {one.sql}")
         for name, rows in expected.items():
             _compare(con, name, _rows(rows))
+        for check, row_qty in broken:
+            found = con.execute(check.query).fetchall()
+            if len(found) != row_qty:
+                shown = "".join(f"  {row}\n" for row in found)
+                raise SpecFailed(f"check {check.name}: {row_qty} row(s) were to break it, {len(found)} do\n{shown}")
     finally:
         con.execute("rollback")
 
@@ -145,6 +158,32 @@ def _prepare(project: SqlProject, name: str) -> None:
         except duckdb.Error as error:
             raise SpecFailed(f"{model.path}: {error}") from error
         _prepared.add(model.name)
+
+
+def _prepare_check(project: SqlProject, name: str) -> None:
+    """Create a check's query as a view of its name, on the empty tables of all that it reads."""
+    check = next((check for check in project.checks if f"{CHECKS_FOLDER}.{check.name}" == name), None)
+    if check is None:
+        files = f"{SQL_DIR.name}/{name.replace('.', '/')}."
+        mistakes = [mistake for mistake in _project()[1] if mistake.startswith(files)]
+        raise SpecFailed("\n".join(mistakes) or f"there is no {files}sql")
+    for ref in check.refs:
+        if ref in project.models:
+            _prepare(project, ref)
+    con = _workbench()[1]
+    con.execute(f"create schema if not exists {CHECKS_FOLDER}")
+    try:
+        con.execute(f"create or replace view {quoted(name)} as {check.query}")
+    except duckdb.Error as error:
+        raise SpecFailed(f"{check.path}: {error}") from error
+
+
+def _broken_checks(project: SqlProject, model: str, expected: Mapping[str, int]) -> list[tuple[Check, int]]:
+    """The checks of the model that a case names, each with the number of rows that are to break it."""
+    declared = {check.name: check for check in project.models[model].checks} if expected else {}
+    if unknown := set(expected) - set(declared):
+        raise SpecFailed(f"{model} has no check {', '.join(sorted(unknown))}; it has {', '.join(declared)}")
+    return [(declared[name], row_qty) for name, row_qty in expected.items()]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -102,3 +102,8 @@ def country(description: str) -> pa.Column:
 
 positive = pa.Check.gt(0, name="positive", error="greater than zero")
 not_negative = pa.Check.ge(0, name="not_negative", error="zero or more")
+
+
+def at_most(limit: int) -> pa.Check:
+    """No more than ``limit``: what is above is a typing error, such as a barcode scanned into the quantity."""
+    return pa.Check.le(limit, name="at_most", error=f"{limit} or less")

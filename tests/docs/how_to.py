@@ -6,7 +6,8 @@ A page marks its blocks with a comment on the line before the fence:
     <!-- append: path/in/project -->    the block is added to the end of that file
     <!-- replace: path/in/project -->   the block's first half (up to a line `=====`) is replaced by its second half
     <!-- run -->                        the block is run by bash from the project's folder and must succeed
-    <!-- expect -->                     every line of the block must be in what the last run printed
+    <!-- fail -->                       the block is run the same way and must not succeed
+    <!-- expect -->                     every line of the block must be in what the last run printed, spaces aside
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"^<!-- (?P<kind>write|append|replace|run|expect)(?:: (?P<path>\S+))? -->\n```[a-z]*\n(?P<text>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(
+    r"^<!-- (?P<kind>write|append|replace|run|fail|expect)(?:: (?P<path>\S+))? -->\n```[a-z]*\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,13 @@ def carry_out(page: Path, project: Path) -> int:
     count = 0
     for step in steps(page.read_text(encoding="utf-8")):
         count += 1
-        if step.kind == "run":
-            printed = _run(step.text, project, page)
+        if step.kind in ("run", "fail"):
+            printed = _run(step.text, project, page, must_fail=step.kind == "fail")
         elif step.kind == "expect":
-            for line in filter(None, map(str.strip, step.text.splitlines())):
-                assert line in printed, f"{page.name}: {line!r} is not in what the last command printed:\n{printed}"
+            for line in filter(None, map(_folded, step.text.splitlines())):
+                assert line in _folded(printed), (
+                    f"{page.name}: {line!r} is not in what the last command printed:\n{printed}"
+                )
         else:
             assert step.path, f"{page.name}: a {step.kind} block names no file"
             _edit(step, project / step.path, page)
@@ -76,11 +82,18 @@ def _edit(step: Step, path: Path, page: Path) -> None:
     else:
         before, after = step.text.split("=====\n")
         text = path.read_text(encoding="utf-8")
-        assert text.count(before) == 1, f"{page.name}: the text to replace stands {text.count(before)} times in {step.path}"
+        assert text.count(before) == 1, (
+            f"{page.name}: the text to replace stands {text.count(before)} times in {step.path}"
+        )
         path.write_text(text.replace(before, after), encoding="utf-8")
 
 
-def _run(script: str, project: Path, page: Path) -> str:
+def _folded(text: str) -> str:
+    """Without the frames of tables and with single spaces, so that a page need not repeat a table's widths."""
+    return " ".join(re.sub("[│┃]", " ", text).split())
+
+
+def _run(script: str, project: Path, page: Path, *, must_fail: bool) -> str:
     environment = {
         **os.environ,
         "PYTHONPATH": str(project),
@@ -88,7 +101,14 @@ def _run(script: str, project: Path, page: Path) -> str:
         "COLUMNS": "200",
     }
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=project, env=environment, capture_output=True, text=True, timeout=600
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
-    assert done.returncode == 0, f"{page.name}: this failed:\n{script}\n{done.stdout}\n{done.stderr}"
+    outcome = "did not fail" if must_fail else "failed"
+    assert (done.returncode != 0) == must_fail, f"{page.name}: this {outcome}:\n{script}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
