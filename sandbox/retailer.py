@@ -54,11 +54,13 @@ def start_sandbox(
     seed: int = DEMO_SEED,
     now: datetime = DEMO_NOW,
     loses_rows: bool = True,
+    tells_truth: bool = True,
 ) -> Sandbox:
     """Start a retailer under `folder`: files in `drops/`, truth in `truth.json`, two shops on 127.0.0.1.
 
     `scale` multiplies the demo's 5,000 variants and 20,000 orders; `variants` and `orders` set them outright. `loses_rows`: whether
-    the Belgian shop's customers silently miss rows. The shops' present is `now`. Raises ValueError when the world is too small.
+    the Belgian shop's customers silently miss rows. `tells_truth`: whether KPI figures and work lists are worked out, which takes
+    minutes for millions of orders; without them the truth holds the planted files and rows only. The shops' present is `now`. Raises ValueError when the world is too small.
     """
     world = build_world(
         seed=seed,
@@ -69,7 +71,9 @@ def start_sandbox(
     drops = folder / "drops"
     planted = write_drops(world, drops)
     truth_path = folder / "truth.json"
-    truth_path.write_text(json.dumps({**world.truth, **planted}, ensure_ascii=False), encoding="utf-8")
+    truth_path.write_text(
+        json.dumps({**(world.truth if tells_truth else {}), **planted}, ensure_ascii=False), encoding="utf-8"
+    )
     shop_fr = PrestaShopServer(world.shop_fr, key=KEY_FR, clock=lambda: now, shop_name="Maison Lumière")
     faults = FaultPlan(lost_rows()) if loses_rows else FaultPlan()
     shop_be = WooCommerceServer(
