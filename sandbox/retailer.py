@@ -58,9 +58,10 @@ def start_sandbox(
 ) -> Sandbox:
     """Start a retailer under `folder`: files in `drops/`, truth in `truth.json`, two shops on 127.0.0.1.
 
-    `scale` multiplies the demo's 5,000 variants and 20,000 orders; `variants` and `orders` set them outright. `loses_rows`: whether
-    the Belgian shop's customers silently miss rows. `tells_truth`: whether KPI figures and work lists are worked out, which takes
-    minutes for millions of orders; without them the truth holds the planted files and rows only. The shops' present is `now`. Raises ValueError when the world is too small.
+    `scale` multiplies the demo's 5,000 variants and 20,000 orders; `variants` and `orders` set them outright.
+    `loses_rows`: whether the Belgian shop's customers silently miss rows. `tells_truth`: whether KPI figures and work lists
+    are worked out, which takes minutes for millions of orders; without them the truth holds the planted files and rows only.
+    The shops' present is `now`. Raises ValueError when the world is too small.
     """
     world = build_world(
         seed=seed,

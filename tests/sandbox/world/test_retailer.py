@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import urllib.request
 from pathlib import Path
+
+import requests
 
 from sandbox.retailer import start_sandbox
 
@@ -24,19 +24,21 @@ def test_a_sandbox_starts_and_stops(tmp_path: Path) -> None:
             "pos",
             "wms",
         }
-        secret = base64.b64encode(f"{sandbox.key_be}:{sandbox.secret_be}".encode()).decode()
-        asked = urllib.request.Request(
-            f"{sandbox.url_be}/wp-json/wc/v3/customers?per_page=100", headers={"Authorization": f"Basic {secret}"}
+        customers = requests.get(
+            f"{sandbox.url_be}/wp-json/wc/v3/customers",
+            params={"per_page": 100},
+            auth=(sandbox.key_be, sandbox.secret_be),
+            headers={"X-Forwarded-Proto": "https"},
+            timeout=10,
         )
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            assert len(json.load(answer)) < min(100, int(answer.headers["X-WP-Total"]))
-        key = base64.b64encode(f"{sandbox.key_fr}:".encode()).decode()
-        asked = urllib.request.Request(
-            f"{sandbox.url_fr}/api/orders?output_format=JSON&display=full&limit=0,5",
-            headers={"Authorization": f"Basic {key}"},
+        assert len(customers.json()) < min(100, int(customers.headers["X-WP-Total"]))
+        orders = requests.get(
+            f"{sandbox.url_fr}/api/orders",
+            params={"output_format": "JSON", "display": "full", "limit": "0,5"},
+            auth=(sandbox.key_fr, ""),
+            timeout=10,
         )
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            assert len(json.load(answer)["orders"]) == 5
+        assert len(orders.json()["orders"]) == 5
     finally:
         sandbox.stop()
 
