@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -40,14 +41,23 @@ def ui(
     program = ["dagster", "dev"] if daemon else ["dagster_webserver"]
     listen = ["--host", host, "--port", str(port), "--workspace", str(Path(__file__).parents[2] / "workspace.yaml")]
     console.print(f"[bold]{runtime.retailer.identity.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
+    # A service manager ends us by SIGTERM; it is handed on, so that no webserver stays behind.
+    signal.signal(signal.SIGTERM, _end)
     process = subprocess.Popen([sys.executable, "-m", *program, *listen], env=environ)
     try:
         code = process.wait()
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         code = 0
+    except SystemExit:
+        process.terminate()
+        code = 0
     finally:
         process.wait(timeout=60)
     if code:
         errors.print("[bold red]The UI ended by itself.[/] Is the port taken? Try --port.")
         raise typer.Exit(1)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
