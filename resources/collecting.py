@@ -164,12 +164,6 @@ class Collector:
             frame = self._frame(entity, waiting)
             if frame is None:
                 continue
-            rows = frame.height
-            if self.stream.change_tracking != "files":
-                # A set that moves while it is paged shows a row twice: the later sight of it counts, and it is no fault.
-                frame = frame.unique(["system_code", *entity.keys], keep="last", maintain_order=True)
-            if name == root:
-                tally.landed_qty += rows - frame.height
             header = name.removesuffix("_line")
             if header in refused_keys:
                 frame, orphans = self._without_header(entity, header, frame, refused_keys[header], waiting)
@@ -178,7 +172,13 @@ class Collector:
             # A later file may tell a key again: that is a newer state of it, not a second row.
             is_many_files = self.stream.change_tracking == "files" and part is None
             within = pl.col("source_position").str.split(":").list.first() if is_many_files else None
-            split = split_by_contract(entity, frame, where=self._where, unique_within=within)
+            split = split_by_contract(
+                entity,
+                frame,
+                where=self._where,
+                unique_within=within,
+                keeps_duplicates=self.stream.change_tracking != "files",
+            )
             for row in split.refused:
                 raw, context = _raw_at(waiting, row.position)
                 refused.append(
@@ -194,12 +194,19 @@ class Collector:
                         context=context,
                     )
                 )
+            keys = list(entity.keys)
             if split.refused:
-                refused_keys[name] = frame[[row.row for row in split.refused]].select(entity.keys)
+                # A key that another of its rows keeps is not lost, and its lines stay.
+                lost = frame[[row.row for row in split.refused]].select(keys)
+                refused_keys[name] = lost.join(split.good.select(keys), on=keys, how="anti")
             if name == root:
                 tally.landed_qty += split.good.height
-            if split.good.height:
-                tally.files.append(self._writer.write_canonical(name, split.good))
+            good = split.good
+            if self.stream.change_tracking != "files":
+                # A set that moves while it is paged shows a row twice: the later sight of it counts, and it is no fault.
+                good = good.unique(["system_code", *keys], keep="last", maintain_order=True)
+            if good.height:
+                tally.files.append(self._writer.write_canonical(name, good))
         tally.quarantined_qty += sum(reject.is_root for reject in refused)
         self._quarantine(refused, part)
 

@@ -69,8 +69,12 @@ def run_extract(
 
 
 def new_extract_id(now: datetime) -> str:
-    """An id that sorts by time; letters, digits and dashes, since it is part of file names."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:10]}"
+    """An id that sorts by time; letters, digits and dashes, since it is part of file names.
+
+    The machine's clock is in it too: two extracts of one run clock (a replay after its reading) must sort in the order in
+    which they were made, since the warehouse settles equal ``observed_at`` by it.
+    """
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{time.time_ns():016x}{uuid.uuid4().hex[:4]}"
 
 
 class _Run:

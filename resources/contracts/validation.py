@@ -68,12 +68,17 @@ class _Capture:
 
 
 def split_by_contract(
-    entity: Entity, frame: pl.DataFrame, *, where: Where | None = None, unique_within: pl.Expr | None = None
+    entity: Entity,
+    frame: pl.DataFrame,
+    *,
+    where: Where | None = None,
+    unique_within: pl.Expr | None = None,
+    keeps_duplicates: bool = False,
 ) -> ContractSplit:
     """Split an eager frame that has all columns of ``entity``, envelope included, in the contract's order.
 
     Of rows with the same key the first good one is kept and the later ones are refused. ``unique_within``: what tells apart
-    readings that may each hold the key, such as the files of one batch.
+    readings that may each hold the key, such as the files of one batch. ``keeps_duplicates``: the caller settles them.
     Raises ContractBroken when the frame does not have the contract's columns and types: then no row can be trusted.
     """
     _check_shape(entity, frame, where)
@@ -85,7 +90,7 @@ def split_by_contract(
         failures = pandera_failures(entity, frame, where=where)
     else:
         failures = _failures(frame, rules)
-    if entity.schema.unique:
+    if entity.schema.unique and not keeps_duplicates:
         _add_duplicates(frame, list(entity.schema.unique), unique_within, failures)
     if not failures:
         return ContractSplit(frame, ())

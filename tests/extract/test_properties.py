@@ -19,7 +19,7 @@ rows = st.lists(
         at=st.sampled_from([NOW - timedelta(hours=1)]),
         channel=st.sampled_from(["web", "shop"]),
     ),
-    max_size=12,
+    max_size=8,
     unique_by=lambda row: (row.number, row.channel) if row.number else id(row),
 )
 
@@ -45,8 +45,8 @@ def outcome(source_rows: list[Row], batch_rows: int, min_rows: int, times: int =
     return landed, refused
 
 
-@settings(max_examples=25, deadline=None)
-@given(rows, st.integers(1, 12), st.sampled_from([1, 3, 20_000]), st.randoms(use_true_random=False))
+@settings(max_examples=15, deadline=None)
+@given(rows, st.integers(1, 8), st.sampled_from([1, 3, 20_000]), st.randoms(use_true_random=False))
 def test_batches_order_and_reloading_change_nothing(
     found: list[Row], batch_rows: int, min_rows: int, random: object
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from resources import quarantine
 from resources.connectors.sdk.feed import WordsColumn, load_feeds
+from resources.connectors.sdk.stream import Connector
 from resources.errors import PermanentError
 from tests.extract.fakes import NOW, ORDERS, Row, Source, Stores
 from tests.feeds.support import connector, drop
@@ -48,9 +49,12 @@ def test_a_row_is_replayed_when_the_mapping_learns_its_word(tmp_path: Path, stor
     feed = load_feeds()["stock_counts"]
     reason = WordsColumn(type="words", words={"cycle": "cycle", "annual": "annual", "theft": "suspicion"})
     learned = feed.model_copy(update={"columns": {**feed.columns, "reason": reason}})
-    present = {"counts": connector(folder, learned, system_code="counts")}
-    arguments = {"pii": stores.pii, "now": LATER, "run_id": "replay"}
-    outcomes = quarantine.replay(stores.operations, stores.landing, present, **arguments)
+    present: dict[str, Connector] = {"counts": connector(folder, learned, system_code="counts")}
+
+    def replay_all() -> list[quarantine.ReplayOutcome]:
+        return quarantine.replay(stores.operations, stores.landing, present, pii=stores.pii, now=LATER, run_id="replay")
+
+    outcomes = replay_all()
     assert [outcome.outcome for outcome in outcomes] == ["replayed", "refused"]
     assert "quantity is 'x'" in outcomes[1].reason
     assert [row[2:] for row in stores.loadable_rows("stock_count_line")] == [
@@ -61,7 +65,7 @@ def test_a_row_is_replayed_when_the_mapping_learns_its_word(tmp_path: Path, stor
     [done] = quarantine.list(stores.operations, status="replayed")
     assert (done.line, done.replay_extract_id) == (2, outcomes[0].extract_id)
     # Again: nothing is pending but the row that is still bad.
-    assert len(quarantine.replay(stores.operations, stores.landing, present, **arguments)) == 1
+    assert len(replay_all()) == 1
 
 
 def test_a_header_that_sums_its_lines_is_replayed_whole(tmp_path: Path, stores: Stores) -> None:

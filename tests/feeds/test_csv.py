@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -248,10 +249,10 @@ messy = st.lists(
 def test_pieces_of_any_size_refuse_the_same_rows(plain: Feed, lines: list[str], piece_bytes: int) -> None:
     data = "\n".join(["a;b;c", *lines, ""]).encode()
 
-    def outcome(size: int) -> tuple[list[object], list[object], int]:
+    def outcome(size: int) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]], int]:
         pieces = list(read_csv(io.BytesIO(data), plain, IDENTITY, piece_bytes=size))
         rows = [row for piece in pieces if piece.rows is not None for row in piece.rows.root.rows()]
-        rejects = sorted((r.line, r.rule, r.raw) for piece in pieces for r in piece.rejects)
+        rejects: list[tuple[Any, ...]] = sorted((r.line, r.rule, r.raw) for piece in pieces for r in piece.rejects)
         return rows, rejects, sum(piece.received_qty for piece in pieces)
 
     rows, rejects, received = outcome(1 << 20)

@@ -143,7 +143,7 @@ def _items(rows: Sequence[Mapping[str, Any]], path: str, names: Sequence[str]) -
     data: dict[str, list[Any]] = {name: [_text(item.get(name)) for _, _, item in items] for name in names}
     data[PARENT] = [parent for parent, _, _ in items]
     data[ITEM] = [number for _, number, _ in items]
-    return pl.DataFrame(data, schema=dict.fromkeys(names, pl.String) | CHILD_PLACE)
+    return pl.DataFrame(data, schema={**dict.fromkeys(names, pl.String), **CHILD_PLACE})
 
 
 def _text(value: Any) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -19,8 +19,8 @@ from resources.contracts.entity import Entity, entities
 from resources.errors import ConfigurationError, Where
 
 FILE, LINE, OBSERVED, ROW, PARENT, ITEM = "_file", "_line", "_observed_at", "_row", "_parent", "_item"
-PLACE = {FILE: pl.String, LINE: pl.Int64, OBSERVED: INSTANT}
-CHILD_PLACE = {PARENT: pl.Int64, ITEM: pl.Int64}
+PLACE: dict[str, Any] = {FILE: pl.String, LINE: pl.Int64, OBSERVED: INSTANT}
+CHILD_PLACE: dict[str, Any] = {PARENT: pl.Int64, ITEM: pl.Int64}
 _POSITION = "_position"
 _SHOWN_CHARACTERS = 80
 _ISO_INSTANT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)$"
@@ -101,9 +101,9 @@ class Mapper:
 
     def no_rows(self) -> TextRows:
         """No rows, in the right shape."""
-        root = pl.DataFrame(schema=dict.fromkeys(self._feed.columns, pl.String) | PLACE)
+        root = pl.DataFrame(schema={**dict.fromkeys(self._feed.columns, pl.String), **PLACE})
         children = {
-            name: pl.DataFrame(schema=dict.fromkeys(child.columns, pl.String) | CHILD_PLACE)
+            name: pl.DataFrame(schema={**dict.fromkeys(child.columns, pl.String), **CHILD_PLACE})
             for name, child in self._feed.children.items()
         }
         return TextRows(root, children, lambda _: ("", ""))

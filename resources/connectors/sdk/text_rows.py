@@ -50,7 +50,7 @@ def placed(columns: Mapping[str, Sequence[str | None]], lines: Sequence[int], id
     """A root frame: columns of text and the place of each row."""
     # One construction: a feed may be thousands of files of a few rows.
     place = {FILE: [identity.name] * len(lines), LINE: lines, OBSERVED: [identity.observed_at] * len(lines)}
-    return pl.DataFrame({**columns, **place}, schema=dict.fromkeys(columns, pl.String) | PLACE)
+    return pl.DataFrame({**columns, **place}, schema={**dict.fromkeys(columns, pl.String), **PLACE})
 
 
 def with_place(frame: pl.DataFrame, lines: pl.Series, identity: FileIdentity) -> pl.DataFrame:

@@ -7,12 +7,11 @@ Prevention Cheat Sheet).
 
 from __future__ import annotations
 
-import copy
 import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import polars as pl
 from lxml import etree
@@ -27,7 +26,7 @@ ROWS_PER_CHECK = 200
 """Rows checked against the XSD at once: one bad row makes the others of its lot be checked one by one."""
 ROWS_PER_PIECE = 10_000
 _PROLOG_BYTES = 64 << 10
-_READ_BYTES = 1 << 20
+_READ_BYTES = 256 << 10
 _BEFORE_ROOT = re.compile(rb"^\xef\xbb\xbf|<\?.*?\?>|<!--.*?-->|\s+", re.DOTALL)
 _ACTION = "the whole file is refused and kept; ask for it again"
 
@@ -71,8 +70,14 @@ class _XmlReader:
         """Read the document; the raw bytes read since the last piece go with each piece."""
         head = file.read(_PROLOG_BYTES)
         self._refuse_document_type(head)
+        # Only rows are told of: an event for each element in them would cost more than the parsing.
         parser = etree.XMLPullParser(
-            events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+            events=("end",),
+            tag=self._format.row,
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
         )
         root: etree._Element | None = None
         lot: list[etree._Element] = []
@@ -83,12 +88,12 @@ class _XmlReader:
             while data:
                 pending += data
                 parser.feed(data)
-                for event, found in parser.read_events():
-                    element = cast("etree._Element", found)  # noqa: SLF001  lxml has no public name for it
-                    if root is None:
-                        root = self._checked_root(element)
-                    if event == "end" and element.tag == self._format.row and element.getparent() is root:
-                        lot.append(element)
+                for _, found in parser.read_events():
+                    parent = found.getparent()
+                    if root is None and parent is not None and parent.getparent() is None:
+                        root = self._checked_root(parent)
+                    if parent is root:
+                        lot.append(found)
                 if root is not None and len(lot) > ROWS_PER_CHECK:
                     # The last row stays where it is: the parser may still be at work right after it.
                     received += len(lot) - 1
@@ -98,11 +103,11 @@ class _XmlReader:
                     yield self._piece(pending, received, root, rows, rejects, is_last=False)
                     pending, received, rows, rejects = b"", 0, [], []
                 data = file.read(_READ_BYTES)
-            parser.close()
+            whole = parser.close()
         except etree.XMLSyntaxError as error:
             raise ContractBroken(f"not well formed: {error.msg}", where=self._where, action=_ACTION) from error
         if root is None:
-            raise ContractBroken("the document is empty", where=self._where, action=_ACTION)
+            root = self._checked_root(whole)
         received += len(lot)
         self._check(root, lot, rows, rejects)
         yield self._piece(pending, received, root, rows, rejects, is_last=True)
@@ -138,35 +143,37 @@ class _XmlReader:
         rejects: list[Reject],
     ) -> None:
         """Check a lot against the XSD and take it out of the document, so that memory stays bounded."""
-        if not lot:
-            return
-        wrapper = etree.Element(root.tag, dict(root.attrib))
-        lines = [element.sourceline or 0 for element in lot]
-        for element in lot:
-            element.tail = None
-            wrapper.append(element)
-        if self._schema.validate(wrapper):
-            rows.extend(lot)
-            return
-        for element, line in zip(lot, lines, strict=True):
-            alone = etree.Element(root.tag, dict(root.attrib))
-            alone.append(copy.deepcopy(element))
-            if self._schema.validate(alone):
-                rows.append(element)
+        for start in range(0, len(lot), ROWS_PER_CHECK):
+            some = lot[start : start + ROWS_PER_CHECK]
+            lines = [element.sourceline or 0 for element in some]
+            if self._is_valid(root, some):
+                rows.extend(some)
                 continue
-            error = self._schema.error_log.last_error
-            rejects.append(
-                Reject(
-                    position=f"{self._identity.name}:{line}",
-                    raw=etree.tostring(element, encoding="unicode"),
-                    rule="xsd",
-                    reason=error.message if error is not None else "not valid",
-                    entity=next(iter(self._feed.entities)),
-                    field=_field(error.path) if error is not None and error.path else None,
-                    line=line,
-                    context=_start_tag(root),
+            for element, line in zip(some, lines, strict=True):
+                if self._is_valid(root, [element]):
+                    rows.append(element)
+                    continue
+                error = self._schema.error_log.last_error
+                rejects.append(
+                    Reject(
+                        position=f"{self._identity.name}:{line}",
+                        raw=etree.tostring(element, encoding="unicode"),
+                        rule="xsd",
+                        reason=error.message if error is not None else "not valid",
+                        entity=next(iter(self._feed.entities)),
+                        field=_field(error.path) if error is not None and error.path else None,
+                        line=line,
+                        context=_start_tag(root),
+                    )
                 )
-            )
+
+    def _is_valid(self, root: etree._Element, rows: Sequence[etree._Element]) -> bool:
+        """Whether rows are valid under a root like theirs; they leave the one they were under."""
+        wrapper = etree.Element(root.tag, dict(root.attrib))
+        for row in rows:
+            row.tail = None
+            wrapper.append(row)
+        return self._schema.validate(wrapper)
 
     def _piece(
         self,
@@ -201,7 +208,7 @@ class _XmlReader:
             )
             cells[PARENT] = [parent for parent, _, _ in items]
             cells[ITEM] = [number for _, number, _ in items]
-            children[name] = pl.DataFrame(cells, schema=dict.fromkeys(child.columns, pl.String) | CHILD_PLACE)
+            children[name] = pl.DataFrame(cells, schema={**dict.fromkeys(child.columns, pl.String), **CHILD_PLACE})
 
         def raw_of(number: int) -> tuple[str, str]:
             return etree.tostring(rows[number], encoding="unicode"), context
