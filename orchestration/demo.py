@@ -72,7 +72,7 @@ def run_demo(
     ``scale`` multiplies the 5,000 variants and 20,000 orders. Raises EtalonError when the sandbox does not start.
     """
     started = time.monotonic()
-    _empty(folder)
+    empty_folder(folder)
     report(Progress("sandbox", f"inventing {int(ORDERS * scale):,} orders"))
     with sandbox_process(
         folder / "sandbox", seed=seed, variants=int(VARIANTS * scale), orders=int(ORDERS * scale), now=now
@@ -84,7 +84,7 @@ def run_demo(
             "ETALON_SECRET_KEY": secrets.token_hex(32),
         }
         write_env_file(folder / ENV_FILE, variables)
-        settings = Settings.from_environment({**_tuning(os.environ), **variables}, root)
+        settings = Settings.from_environment({**tuning(os.environ), **variables}, root)
         runtime = build_runtime(settings, report=report)
         summary = run_job(runtime, full=True)
         comparison = None
@@ -112,7 +112,7 @@ def write_differences(path: Path, differences: Sequence[Difference]) -> None:
         writer.writerows(differences)
 
 
-def _empty(folder: Path) -> None:
+def empty_folder(folder: Path) -> None:
     """Make ``folder`` new; refuses to empty one that no demo filled."""
     if folder.exists() and any(folder.iterdir()) and not (folder / ENV_FILE).is_file():
         raise ConfigurationError(
@@ -124,7 +124,7 @@ def _empty(folder: Path) -> None:
     folder.mkdir(parents=True)
 
 
-def _tuning(environ: Mapping[str, str]) -> dict[str, str]:
+def tuning(environ: Mapping[str, str]) -> dict[str, str]:
     """What a person may set for the demo too. Not Postgres: the demo starts empty, and another run's tables are not its own."""
     names = ("ETALON_MEMORY_LIMIT", "ETALON_THREADS", "ETALON_EXTRACT_WORKERS")
     return {name: environ[name] for name in names if name in environ}

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 import polars as pl
 
@@ -98,7 +97,10 @@ def _sample(connector: Connector, stream: Stream, batches: int, now: datetime) -
     try:
         reading = _open(connector, stream, now)
         announced = reading.announced_qty
-        for batch in islice(reading.batches, batches):
+        held = 0
+        for batch in reading.batches:
+            # A batch without rows only tells that a file is over, or superseded by a later one.
+            held += bool(batch.received_qty)
             read += batch.received_qty
             for rule in (f"{reject.entity}.{reject.field or '?'}: {reject.rule}" for reject in batch.rejects):
                 reasons[rule] += 1
@@ -111,6 +113,8 @@ def _sample(connector: Connector, stream: Stream, batches: int, now: datetime) -
                 refused += len(split.refused)
                 reasons.update(f"{name}.{row.column or '?'}: {row.rule}" for row in split.refused)
             reasons.update(f"{end.name}: {end.reason}" for end in batch.ends if end.outcome == "refused")
+            if held == batches:
+                break
     except EtalonError as error:
         return Sample(stream.name, announced, read, fitting, refused, error=str(error))
     told = tuple(f"{reason} ({quantity})" for reason, quantity in reasons.most_common(SHOWN_REASONS))

@@ -28,6 +28,11 @@ def demo(
         "--serve",
         help="Keep the sandbox's shops up until Ctrl-C, so that `etalon run` and `etalon check` can reach them.",
     ),
+    recorded: bool = typer.Option(
+        False,
+        "--recorded",
+        help="Play two recorded real shops instead (examples/recorded), and compare with figures worked out by hand.",
+    ),
     folder: Path = typer.Option(Path("data/demo"), help="Where everything goes. It is emptied first."),
 ) -> None:
     """Invent a retailer, serve its systems, run the main job on them, and compare every figure with the truth.
@@ -43,15 +48,20 @@ def demo(
     Examples:
       etalon demo
       etalon demo --seed 11
+      etalon demo --recorded           a real PrestaShop and a real WooCommerce, as they were recorded
       etalon demo --serve              then, in another terminal: etalon run; etalon check shop_fr
       etalon ui                        look at what the demo left
     """
-    from orchestration.demo import run_demo  # it alone knows the sandbox, which other commands do not need
+    # They alone know the sandbox, which other commands do not need.
+    from orchestration.demo import run_demo
+    from orchestration.recorded import run_recorded
 
     with ExitStack() as stack:
         with showing_progress() as report:
             outcome = stack.enter_context(
-                run_demo(folder.absolute(), root=Path.cwd(), seed=seed, scale=scale, report=report)
+                run_recorded(folder.absolute(), root=Path.cwd(), report=report)
+                if recorded
+                else run_demo(folder.absolute(), root=Path.cwd(), seed=seed, scale=scale, report=report)
             )
         show_outcome(outcome)
         if serve:

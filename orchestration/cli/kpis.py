@@ -16,6 +16,7 @@ _COLOURS = {"on target": "green", "watch": "yellow", "alert": "bold red", "not m
 
 def kpis(
     kpi: str = typer.Argument("", help="One KPI: k1a, k1b, k2, k3a, k3b or k4; all when left out.", metavar="[KPI]"),
+    every: bool = typer.Option(False, "--all", help="Every measure, not only those that have a target."),
     by: str = typer.Option(
         "all", help="Break down by: company, channel, location, carrier, category or parity_group.", metavar="DIMENSION"
     ),
@@ -25,6 +26,7 @@ def kpis(
     \b
     Examples:
       etalon kpis
+      etalon kpis --all
       etalon kpis k1b --by channel
       etalon kpis k2 --by location
     """
@@ -42,8 +44,9 @@ def kpis(
                FROM kpis.kpi_value AS v
                INNER JOIN kpis.kpi_catalog AS c ON v.kpi_code = c.kpi_code AND v.measure = c.measure
                WHERE v.period_kind = 'all' AND v.dimension_kind = $dimension AND $kpi IN ('', v.kpi_code)
+                     AND ($every OR c.target IS NOT NULL)
                ORDER BY v.kpi_code, v.measure, v.dimension_code""",
-            {"dimension": by, "kpi": kpi},
+            {"dimension": by, "kpi": kpi, "every": every},
         ).fetchall()
         trend = con.execute(
             """SELECT kpi_code, measure, dimension_code, list(value ORDER BY period_start_on)
@@ -55,7 +58,8 @@ def kpis(
         as_of = con.execute("SELECT max(data_as_of_at) FROM kpis.kpi_value").fetchone()
     if not rows:
         raise ConfigurationError(
-            f"no value of {kpi or 'any KPI'} by {by}", action="docs/kpis.md says which dimensions each KPI has"
+            f"no value of {kpi or 'any KPI'} by {by}",
+            action="docs/kpis.md says which dimensions each measure has; --all shows those without a target too",
         )
     lines = {(code, measure, dimension): values for code, measure, dimension, values in trend}
     shown = table(

@@ -25,7 +25,8 @@ def systems(
     """
     runtime = open_runtime()
     codes = [runtime.retailer.system(system).code] if system else [item.code for item in runtime.retailer.systems]
-    streams = table("Streams", "system", "stream", "feeds", "changes show by", "deletes", "personal", "blind spots")
+    streams = table("Streams", "system", "stream", "feeds", "changes show by", "deletes", "personal")
+    blind = table("What cannot be seen", "stream", "blind spot")
     writes = table("What could be written", "system", "entity", "attribute", "refuses outdated writes", "note")
     for code in codes:
         connector = runtime.connectors[code]
@@ -37,12 +38,13 @@ def systems(
                 _CHANGES[stream.change_tracking] + (f" ({stream.cursor_field})" if stream.cursor_field else ""),
                 "yes" if stream.shows_deletes else "no",
                 "yes" if stream.has_personal_data else "no",
-                escape("; ".join(stream.blind_spots)) or "none known",
             )
+            for spot in stream.blind_spots:
+                blind.add_row(f"{code}.{stream.name}", escape(spot))
         for write in connector.writes():
             writes.add_row(
                 code, write.entity, write.attribute, "yes" if write.can_compare_and_set else "no", escape(write.note)
             )
-    console.print(streams)
-    if writes.row_count:
-        console.print(writes)
+    for shown in (streams, blind, writes):
+        if shown.row_count:
+            console.print(shown)
