@@ -1,7 +1,7 @@
-"""The main job on recorded shops: a real PrestaShop and a real WooCommerce, replayed, measured, and compared with `examples/recorded/expected.yml`.
+"""The main job on recorded shops: a real PrestaShop and a real WooCommerce, replayed and measured.
 
-Belongs here: setting that run up, and comparing what the warehouse holds with figures that a person worked out from the
-recordings. What such a figure is, and how one is checked by hand, is told in `examples/recorded/README.md`.
+Belongs here: setting that run up, and comparing what the warehouse holds with `examples/recorded/expected.yml`, the figures
+worked out from the recordings by hand. What such a figure is, and how one is checked by hand, is told in `examples/recorded/README.md`.
 """
 
 from __future__ import annotations

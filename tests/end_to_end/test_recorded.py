@@ -1,0 +1,82 @@
+"""The main job on recorded real shops: every figure of `examples/recorded/expected.yml`; a second run finds nothing new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from assets.runtime import build_runtime
+from orchestration.demo import ENV_FILE, DemoOutcome
+from orchestration.recorded import parse_table, run_recorded
+from orchestration.runs import run_job
+from resources.contracts.entity import entities
+from resources.report.data import open_published
+from resources.settings import Settings
+
+pytestmark = pytest.mark.xdist_group("recorded")
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterator[DemoOutcome]:
+    """The run on the recorded shops, which stay up."""
+    with run_recorded(tmp_path_factory.mktemp("recorded") / "data", root=project_root) as outcome:
+        yield outcome
+
+
+def test_every_figure_is_the_one_worked_out_by_hand(recorded: DemoOutcome, project_root: Path) -> None:
+    assert recorded.comparison is not None, recorded.summary.errors
+    assert not recorded.comparison.differences, "\n".join(map(str, recorded.comparison.differences[:40]))
+    expected = yaml.safe_load((project_root / "examples" / "recorded" / "expected.yml").read_text(encoding="utf-8"))
+    named = {subject.name: subject.rows_qty for subject in recorded.comparison.subjects}
+    # A figure that nobody compared, or an empty table, would be equal too.
+    assert set(named) == {"checks", "streams", *(figure["figure"] for figure in expected["figures"])}
+    assert all(rows for name, rows in named.items() if name != "checks")
+
+
+def test_the_run_is_green(recorded: DemoOutcome) -> None:
+    assert recorded.summary.is_good, recorded.summary
+    assert recorded.summary.checks_qty > 300
+
+
+def versions(folder: Path) -> dict[str, list[tuple[str, int, bool]]]:
+    """Key columns, version and tombstone of every canonical row."""
+    with open_published(folder / "warehouse.duckdb") as con:
+        return {
+            name: sorted(
+                con.execute(
+                    f"SELECT concat_ws('/', system_code, {', '.join(entity.keys)}), _row_version, _is_deleted FROM canonical.\"{name}\""
+                ).fetchall()
+            )
+            for name, entity in entities().items()
+        }
+
+
+def test_a_second_run_changes_nothing(recorded: DemoOutcome, project_root: Path) -> None:
+    before = versions(recorded.folder)
+    assert sum(map(len, before.values())) > 500
+    settings = Settings.from_environment({"ETALON_ENV_FILE": str(recorded.folder / ENV_FILE)}, project_root)
+    runtime = build_runtime(settings)
+    first = {manifest.extract_id for manifest in runtime.operations.manifests()}
+
+    summary = run_job(runtime, full=False)
+
+    assert summary.is_good, summary
+    again = [manifest for manifest in runtime.operations.manifests() if manifest.extract_id not in first]
+    # The ERP's files were read for good; a shop's overlap may give rows again, which are the same rows.
+    assert {manifest.system_code: manifest.landed_qty for manifest in again if manifest.system_code == "erp"} in (
+        {},
+        {"erp": 0},
+    )
+    assert all(manifest.quarantined_qty == 0 for manifest in again)
+    assert versions(recorded.folder) == before
+
+
+def test_a_table_of_expected_rows_is_read_as_written() -> None:
+    columns, rows = parse_table("a | b\n1 |\n  | x y\n")
+    assert columns == ("a", "b")
+    assert rows == [("1", ""), ("", "x y")]
+    with pytest.raises(ValueError, match="2 cells"):
+        parse_table("a | b\n1")
