@@ -21,7 +21,7 @@ _NOT_CONNECTORS = frozenset({"registry", "sdk"})
 
 @cache
 def connector_modules() -> dict[str, ModuleType]:
-    """Kind -> module, for each module of this package that declares a KIND. Raises ValueError when two declare the same."""
+    """Kind -> module, for each module of this package that declares a KIND. Raises ValueError for one that is not named after it."""
     found: dict[str, ModuleType] = {}
     for module_info in pkgutil.iter_modules(connectors.__path__):
         if module_info.name in _NOT_CONNECTORS:
@@ -30,8 +30,8 @@ def connector_modules() -> dict[str, ModuleType]:
         kind = getattr(module, "KIND", None)
         if kind is None:
             continue
-        if kind in found:
-            raise ValueError(f"two connectors declare the kind {kind}: {found[kind].__name__} and {module.__name__}")
+        if kind != module_info.name:
+            raise ValueError(f"{module.__name__} declares the kind {kind}: name the module after its kind")
         found[kind] = module
     return found
 

@@ -40,6 +40,10 @@ def _system(value: Any) -> SystemConfig:
     model = config_model(kind) if isinstance(kind, str) else SystemConfig
     if model is None:
         kinds = known_kinds()
+        if kind in kinds:
+            raise expected(
+                f"a known kind: resources/connectors/{kind} has no class Config that extends SystemConfig, so its keys are unknown"
+            )
         raise expected(f"a known kind: {', '.join(sorted(kinds))}", suggestion=nearest(str(kind), kinds))
     return model.model_validate(value)
 
