@@ -44,16 +44,14 @@ def ui(
     # A service manager ends us by SIGTERM; it is handed on, so that no webserver stays behind.
     signal.signal(signal.SIGTERM, _end)
     process = subprocess.Popen([sys.executable, "-m", *program, *listen], env=environ)
+    # Whoever ends this command (a person, a service manager) ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = process.wait()
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
-        code = 0
-    except SystemExit:
-        process.terminate()
-        code = 0
-    finally:
         process.wait(timeout=60)
+        code = 0
     if code:
         errors.print("[bold red]The UI ended by itself.[/] Is the port taken? Try --port.")
         raise typer.Exit(1)
