@@ -32,6 +32,7 @@ select
 from order_lines
 inner join orders on order_lines.order_id = orders.order_id
 left join channel_days
-    on orders.channel_code = channel_days.channel_code
-    and orders.ordered_at >= channel_days.day_start_at
-    and orders.ordered_at < channel_days.day_end_at
+    on
+        orders.channel_code = channel_days.channel_code
+        and orders.ordered_at >= channel_days.day_start_at
+        and orders.ordered_at < channel_days.day_end_at

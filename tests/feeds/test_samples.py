@@ -71,7 +71,7 @@ def _through_contract(
 
 def _told(expected: dict[str, str], found: dict[str, pl.DataFrame]) -> dict[str, Any]:
     """Entity -> expected rows and found rows, where they differ."""
-    different = {}
+    different: dict[str, Any] = {}
     for entity in sorted({*expected, *found}):
         lines = [[cell.strip() for cell in line.split("|")] for line in expected.get(entity, "").strip().splitlines()]
         if not lines:

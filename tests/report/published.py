@@ -34,7 +34,18 @@ def publish_sample(path: Path, *, days: int = 30, nasty_name: str = "Bougie </sc
     for number, (code, (measure, kind, members, better, target, alert)) in enumerate(KPIS.items()):
         connection.execute(
             "INSERT INTO kpis.kpi_catalog VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-            [code, measure, f"{code} name", f"{code} nom", "What it means.", "Ce que cela dit.", "a / b", better, target, alert],
+            [
+                code,
+                measure,
+                f"{code} name",
+                f"{code} nom",
+                "What it means.",
+                "Ce que cela dit.",
+                "a / b",
+                better,
+                target,
+                alert,
+            ],
         )
         rows = [("all", date(1970, 1, 1), "all", "all", 900 + 10 * number, 1000)]
         rows += [("all", date(1970, 1, 1), kind, member, 90 + i, 100) for i, member in enumerate(members)]

@@ -23,6 +23,7 @@ PLACE: dict[str, Any] = {FILE: pl.String, LINE: pl.Int64, OBSERVED: INSTANT}
 CHILD_PLACE: dict[str, Any] = {PARENT: pl.Int64, ITEM: pl.Int64}
 _POSITION = "_position"
 _SHOWN_CHARACTERS = 80
+_GTIN_SHAPE = r"^(\d{8}|\d{12,14})$"
 _ISO_INSTANT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)$"
 
 
@@ -180,8 +181,8 @@ class Mapper:
             case f.WordsColumn():
                 return text.replace_strict(column.words, default=None, return_dtype=pl.String)
             case f.GtinColumn():
-                shaped = text.str.contains(r"^(\d{8}|\d{12,14})$")
-                return pl.when(_has_gtin_check_digit(text) if column.check_digit else shaped).then(text)
+                is_right = _has_gtin_check_digit(text) if column.check_digit else text.str.contains(_GTIN_SHAPE)
+                return pl.when(is_right).then(text)
             case _:
                 return text
 
@@ -357,10 +358,10 @@ class Mapper:
             level = level.filter(pl.sql_expr(mapping.where))
         types = entity.polars_schema
         if mapping.group_by:
-            columns = [_aggregate(source).cast(types[name]).alias(name) for name, source in mapping.columns.items()]
+            totals = {name: _aggregate(source).cast(types[name]) for name, source in mapping.columns.items()}
             # A group never reaches across files: each file gives whole states, and of two states the later file wins.
             frame = level.group_by([FILE, *mapping.group_by], maintain_order=True).agg(
-                *(column.alias(f"={name}") for column, name in zip(columns, mapping.columns, strict=True)),
+                *(column.alias(f"={name}") for name, column in totals.items()),
                 pl.col(OBSERVED).first().alias("=observed_at"),
                 pl.col(_POSITION).first().alias("=source_position"),
             )
@@ -406,7 +407,7 @@ def _aggregate(source: f.Source) -> pl.Expr:
 
 
 def _has_gtin_check_digit(text: pl.Expr) -> pl.Expr:
-    number = pl.when(text.str.contains(r"^(\d{8}|\d{12,14})$")).then(text).cast(pl.Int64, strict=False)
+    number = pl.when(text.str.contains(_GTIN_SHAPE)).then(text).cast(pl.Int64, strict=False)
     total = pl.lit(0)
     for place in range(14):
         total = total + (number // 10**place) % 10 * (3 if place % 2 else 1)
