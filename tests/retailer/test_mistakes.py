@@ -191,8 +191,8 @@ CASES = {
         ', key: "${ETALON_SHOP_FR_KEY}"', "", "systems[6].key", "nothing", "this key, which is required"
     ),
     "shop of another channel": Case(
-        "channel: web-be, order_tags",
-        "channel: web-fr, order_tags",
+        "channel: web-be, requests_per_second",
+        "channel: web-fr, requests_per_second",
         "systems[7].channel",
         "'web-fr'",
         "a channel whose system is shop_be; web-fr's is shop_fr",
