@@ -131,12 +131,13 @@ compared as (
         < observed.sync_promise_minutes * 60 as is_in_flight
     from observed
     left join products on observed.product_id = products.product_id
+    -- Outer joins hash only on plain comparisons: an `or` here would compare every row with every other.
     left join segments
         on
             observed.price_list_code = segments.price_list_code
             and observed.product_id = segments.product_id
             and observed.observed_at >= segments.from_at
-            and (segments.to_at is null or observed.observed_at < segments.to_at)
+            and observed.observed_at < coalesce(segments.to_at, timestamptz '9999-01-01 00:00:00+00')
 ),
 
 judged as (

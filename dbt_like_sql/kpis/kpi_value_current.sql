@@ -1,43 +1,5 @@
 with parts as (
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k1a_value
-    union all
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k1b_value
-    union all
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k2_value
-    union all
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k2_duration_value
-    union all
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k3a_value
-    union all
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k3b_value
-    union all
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k3b_duration_value
-    union all
-    select
-        kpi_code, measure, period_kind, period_start_on, dimension_kind, dimension_code, numerator, denominator,
-        coverage_numerator, coverage_denominator
-    from kpis.k4_value
+    select * from kpis.kpi_part
 ),
 
 catalog as (

@@ -9,6 +9,8 @@ from typing import Any
 
 import duckdb
 import pytest
+import sqlglot
+from sqlglot import ErrorLevel, exp
 
 from tests.oracles import k1a, k1b, k2, k3a, k3b, k4
 from tests.oracles.common import Outcome, Row, Tables, as_of, threshold
@@ -184,3 +186,11 @@ def test_earlier_snapshots_are_kept() -> None:
     kept = rows_of(con, "select * from kpis.kpi_value where kpi_code = 'k1b' and period_kind = 'day'")
     names = " ".join(today[0])
     _same("history", _comparable(kept, names), _comparable(today + earlier, names))
+
+
+def test_models_are_portable() -> None:
+    """Every KPI model and check can be said in Spark's SQL, and uses none of the functions that only DuckDB has."""
+    for model in project().select(["kpis"]):
+        spark = sqlglot.transpile(model.sql, read="duckdb", write="spark", unsupported_level=ErrorLevel.RAISE)[0]
+        unknown = {call.name.lower() for call in sqlglot.parse_one(spark, read="spark").find_all(exp.Anonymous)}
+        assert not unknown, f"{model.path}: {unknown} is no function of Spark's that sqlglot knows"
