@@ -5,13 +5,14 @@ Belongs here: opening each store once, on first use, and the few calls that need
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 
 import duckdb
+import polars as pl
 
 from assets.progress import Reporter, quiet
 from resources.connectors.registry import build_connector
@@ -94,13 +95,14 @@ class Runtime:
             yield con
 
     def load_retailer_tables(self, con: duckdb.DuckDBPyConnection, *, run_id: str) -> dict[str, int]:
-        """Set the run's clock and replace the schema `retailer`; gives the rows of each table."""
+        """Set the run's clock, replace the schema `retailer` and the list of readings; gives the rows of the retailer's tables."""
         now = self.settings.clock()()
         self.warehouse.set_run_clock(con, as_of_at=now, run_id=run_id)
         frames = retailer_frames(
             self.retailer, first_day=(now - CALENDAR_BEHIND).date(), last_day=(now + CALENDAR_AHEAD).date()
         )
         self.warehouse.load_frames(con, "retailer", frames)
+        self.warehouse.load_frames(con, "meta", {"extract": extract_frame(self.operations.manifests())})
         return {name: frame.height for name, frame in frames.items()}
 
     def load_entity(self, con: duckdb.DuckDBPyConnection, entity: str) -> EntityLoad:
@@ -151,3 +153,23 @@ def build_runtime(settings: Settings, *, report: Reporter = quiet) -> Runtime:
         },
         report=report,
     )
+
+
+def extract_frame(manifests: Sequence[Manifest]) -> pl.DataFrame:
+    """The readings as the table `meta.extract`: one row per reading of a stream, failed ones included."""
+    columns: dict[str, type[pl.DataType] | pl.DataType] = {
+        "system_code": pl.String,
+        "stream": pl.String,
+        "extract_id": pl.String,
+        "announced_qty": pl.Int64,
+        "landed_qty": pl.Int64,
+        "quarantined_qty": pl.Int64,
+        "outcome": pl.String,
+        "since_at": pl.Datetime("us", "UTC"),
+        "watermark_at": pl.Datetime("us", "UTC"),
+        "bytes": pl.Int64,
+        "duration_s": pl.Float64,
+        "error": pl.String,
+    }
+    rows = [tuple(getattr(manifest, name) for name in columns) for manifest in manifests]
+    return pl.DataFrame(rows, schema=columns, orient="row")

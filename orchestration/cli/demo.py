@@ -22,7 +22,7 @@ SHOWN_DIFFERENCES = 30
 
 def demo(
     seed: int = typer.Option(7, help="Another seed is another retailer."),
-    scale: float = typer.Option(1.0, min=0.02, help="1 is about 5,000 variants and 20,000 orders."),
+    scale: float = typer.Option(1.0, min=0.1, help="1 is about 5,000 variants and 20,000 orders."),
     serve: bool = typer.Option(
         False,
         "--serve",
