@@ -20,6 +20,16 @@ from sqlglot.errors import ParseError
 
 from resources.errors import ConfigurationError
 from resources.given_tables import given_tables
+from resources.sql_kpis import (
+    MEASURE_COLUMNS,
+    MEASURE_DESCRIPTION,
+    PART_COLUMNS,
+    PART_DESCRIPTION,
+    Measure,
+    measure_query,
+    part_query,
+    read_measures,
+)
 from resources.sql_lineage import ColumnSource, column_lineage
 from resources.sql_portability import portability_mistakes
 
@@ -38,7 +48,7 @@ CHECK_KEYS: dict[str, frozenset[str]] = {
     "sql": frozenset({"sql"}),
 }
 COMMON_CHECK_KEYS = frozenset({"kind", "name", "severity", "description", "where"})
-MODEL_KEYS = frozenset({"description", "columns", "checks", "kpi_version", "owners", "tags"})
+MODEL_KEYS = frozenset({"description", "columns", "checks", "kpi_version", "changed_on", "measures", "owners", "tags"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class SqlModel:
     """One model: `schema.model`, its query, what it reads and what it promises.
 
     ``refs``: every `schema.table` it reads. ``columns`` in the order of the final select.
-    ``kpi_version`` is set on models whose meaning readers rely on.
+    ``kpi_version`` is set on models whose meaning readers rely on, ``measures`` on those that give a KPI's values.
     """
 
     name: str
@@ -84,6 +94,7 @@ class SqlModel:
     kpi_version: int | None = None
     owners: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
 
     @property
     def schema(self) -> str:
@@ -189,6 +200,9 @@ def read_project(folder: Path, *, given: Mapping[str, Mapping[str, str]] | None 
             mistakes.append(
                 f"{_shown(path, folder)}: there is no {path.stem}.sql beside it; write the query or remove it"
             )
+    written = dict(models)
+    for model in _put_together(written, folder, mistakes):
+        models[model.name] = model
     checks = tuple(_read_own_checks(folder, mistakes))
     known = set(tables) | set(models)
     for name, path, refs in [(m.name, m.path, m.refs) for m in models.values()] + [
@@ -198,7 +212,7 @@ def read_project(folder: Path, *, given: Mapping[str, Mapping[str, str]] | None 
         for ref in refs:
             if ref not in known:
                 mistakes.append(f"{_shown(path, folder)}: {name} reads {ref}, which is unknown; {_nearest(ref, known)}")
-    for model in models.values():
+    for model in written.values():
         mistakes.extend(_misread_columns(model, folder, models))
     ordered = _in_order(models, folder, mistakes)
     return SqlProject(folder=folder, models=ordered, checks=checks, given=tables), mistakes
@@ -284,7 +298,41 @@ def _read_model(path: Path, folder: Path, mistakes: list[str]) -> SqlModel | Non
         kpi_version=None if version is None else int(version),
         owners=tuple(content.get("owners") or ()),
         tags=tuple(content.get("tags") or ()),
+        measures=_read_measures(content, name, selected, shown_yml, mistakes),
     )
+
+
+def _read_measures(
+    content: Mapping[str, Any], model: str, selected: Sequence[str], shown: str, mistakes: list[str]
+) -> tuple[Measure, ...]:
+    found: list[str] = []
+    measures = tuple(read_measures(content, model, selected, found))
+    mistakes.extend(f"{shown}: {mistake}" for mistake in found)
+    return measures
+
+
+def _put_together(models: Mapping[str, SqlModel], folder: Path, mistakes: list[str]) -> Iterator[SqlModel]:
+    """The models that come from the declarations of KPIs; see :mod:`resources.sql_kpis`."""
+    values = [model for model in models.values() if model.measures]
+    measures = [measure for model in values for measure in model.measures]
+    names = [(measure.kpi_code, measure.name) for measure in measures]
+    for code, name in sorted({name for name in names if names.count(name) > 1}):
+        mistakes.append(f"{folder.name}/kpis: two models declare the measure {name} of {code}; give one another name")
+    if not values:
+        return
+    for name, query, description, columns in (
+        ("kpis.kpi_measure", measure_query(measures), MEASURE_DESCRIPTION, MEASURE_COLUMNS),
+        ("kpis.kpi_part", part_query([model.name for model in values]), PART_DESCRIPTION, PART_COLUMNS),
+    ):
+        yield SqlModel(
+            name=name,
+            path=folder / "kpis",
+            sql=query,
+            description=description,
+            columns={column: ColumnDoc(told) for column, told in columns.items()},
+            refs=tuple(sorted(model.name for model in values)) if name == "kpis.kpi_part" else (),
+            owners=values[0].owners,
+        )
 
 
 def _read_columns(content: Mapping[str, Any], shown: str, mistakes: list[str]) -> dict[str, ColumnDoc]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import BaseModel, Field, PlainValidator, SecretStr, ValidationErro
 from pydantic_core import ErrorDetails
 
 from resources.errors import ConfigurationError, Where
-from resources.retailer.fields import expected
+from resources.retailer.fields import Code, expected
 from resources.retailer.mistakes import ConfigurationErrors, Mistake
 from resources.retailer.model import (
     Calendar,
@@ -60,7 +61,7 @@ class _File(Declared):
     systems: Annotated[tuple[Annotated[SystemConfig, PlainValidator(_system)], ...], Field(min_length=1)]
     masters: dict[str, dict[str, Any]]
     parity_groups: tuple[ParityGroup, ...] = ()
-    kpis: dict[KpiCode, KpiThreshold]
+    kpis: dict[Code, KpiThreshold]
 
 
 _KPIS: tuple[str, ...] = get_args(KpiCode)
@@ -147,16 +148,24 @@ def _master_rules(masters: Mapping[str, Mapping[str, Any]]) -> list[MasterRule]:
     return [MasterRule.model_validate(rule) for rule in rules]
 
 
+def declared_kpis() -> frozenset[str]:
+    """Codes of the KPIs that dbt_like_sql computes, by the names of their models: `k5_value.sql` is k5."""
+    folder = Path(__file__).parents[2] / "dbt_like_sql" / "kpis"
+    found = (re.fullmatch(r"(k[0-9]+[a-z]?)_value", file.stem) for file in folder.glob("*.sql"))
+    return frozenset(match[1] for match in found if match)
+
+
 def _kpi_mistakes(source: Source) -> list[Mistake]:
     kpis = source.tree.get("kpis")
     if not isinstance(kpis, dict):
         return []
+    known = sorted({*_KPIS, *declared_kpis()})
     mistakes = [
         Mistake(
-            ("kpis", code), source.line(("kpis", code)), repr(code), f"one of {', '.join(_KPIS)}", nearest(code, _KPIS)
+            ("kpis", code), source.line(("kpis", code)), repr(code), f"one of {', '.join(known)}", nearest(code, known)
         )
         for code in kpis
-        if code not in _KPIS
+        if code not in known
     ]
     absent = [code for code in _KPIS if code not in kpis]
     if absent:

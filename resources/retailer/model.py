@@ -198,7 +198,7 @@ class Retailer(Declared):
     systems: tuple[SystemConfig, ...]
     masters: tuple[MasterRule, ...]
     parity_groups: tuple[ParityGroup, ...] = ()
-    kpis: dict[KpiCode, KpiThreshold]
+    kpis: dict[Code, KpiThreshold]
 
     def company(self, code: str) -> Company:
         """The company of this code. Raises ConfigurationError when there is none."""

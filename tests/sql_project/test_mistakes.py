@@ -79,7 +79,7 @@ def test_a_mistake_in_the_query(tmp_path: Path, sql: str, message: str) -> None:
     ("change", "message"),
     [
         (("  Grain: one row per thing.\n", ""), r"thing\.yml: the description must end with `Grain: one row per \.\.\.`"),
-        (("checks:", "tests:"), r"thing\.yml: unknown key tests; expected checks, columns"),
+        (("checks:", "tests:"), r"thing\.yml: unknown key tests; expected changed_on, checks, columns"),
         (("kind: unique", "kind: uniq"), r"thing\.yml: a check needs a kind, one of not_null, unique"),
         (("columns: [thing_id]", "columns: [thing]"), r"check thing_unique names column thing, which the model does not select"),
         (("columns: [thing_id]", "columns: [thing_id], severity: high"), r"severity error or warn"),
