@@ -73,7 +73,7 @@ def test_values_without_a_column_that_all_have_are_told(tmp_path: Path) -> None:
     _write(
         tmp_path,
         "k5_value",
-        SQL.replace("2 as denominator, ", ""),
+        SQL.replace("2 as denominator,", ""),
         YML.replace("numerator: x, denominator: x", "numerator: x"),
     )
     with pytest.raises(ConfigurationError, match=r"a model with measures selects kpi_code, .* denominator not found"):
