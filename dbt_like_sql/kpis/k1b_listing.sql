@@ -204,6 +204,8 @@ joined as (
 excluded as (
     select
         joined.*,
+        -- What a buyer sees: a shop that sold below zero, or an item it hides, offers nothing.
+        case when is_published and published_qty > 0 then published_qty else 0 end as shown_qty,
         case
             when product_id is null then 'orphan'
             when product_kind = 'service' then 'service'
@@ -225,7 +227,7 @@ judged as (
             when first_reason = 'orphan' then 'orphan'
             when first_reason is not null then 'excluded'
             when not is_published then 'missing'
-            when published_qty = expected_qty then 'ok'
+            when shown_qty = expected_qty then 'ok'
             when is_stale then 'stale'
             when is_in_flight then 'in_flight'
             else 'wrong'
@@ -243,7 +245,7 @@ select
     category_code,
     state,
     case
-        when state = 'wrong' and published_qty > expected_qty then 'oversell'
+        when state = 'wrong' and shown_qty > expected_qty then 'oversell'
         when state = 'wrong' then 'hidden'
     end as kind,
     case
@@ -251,7 +253,7 @@ select
         when state in ('stale', 'in_flight') then state
     end as exclusion_reason,
     published_qty,
-    case when state = 'missing' then 0 else published_qty end as shown_qty,
+    shown_qty,
     expected_qty,
     sold_28d_qty,
     unit_value_minor,

@@ -13,7 +13,7 @@ at_risk as (
         published_qty,
         expected_qty,
         case
-            when state = 'orphan' then published_qty
+            when state = 'orphan' then shown_qty
             else abs(shown_qty - expected_qty)
         end as units_at_risk,
         unit_value_minor,
@@ -22,7 +22,7 @@ at_risk as (
     where
         state = 'wrong'
         or (state = 'missing' and expected_qty > 0)
-        or (state = 'orphan' and published_qty > 0)
+        or (state = 'orphan' and shown_qty > 0)
 )
 
 select

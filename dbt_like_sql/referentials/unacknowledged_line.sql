@@ -47,7 +47,7 @@ open_lines as (
             orders.channel_code = acknowledgements.channel_code
             and orders.order_number = acknowledgements.order_number
     where
-        orders.status not in ('cancelled', 'failed')
+        orders.status not in ('cancelled', 'failed', 'refunded')
         and orders.cancelled_at is null
         and orders.fulfilled_by = 'retailer'
         and order_lines.product_id is not null

@@ -25,7 +25,7 @@ def unknown_demand(
     levels = stock.levels.select("location", "item", "as_of_at")
     known = stock.acknowledgements.filter("is_accepted").select("order", "acknowledged_at")
     alive = orders.filter(
-        ~pl.col("status").is_in(["cancelled", "failed"]),
+        ~pl.col("status").is_in(["cancelled", "failed", "refunded"]),
         pl.col("cancelled_at").is_null(),
         pl.col("fulfilled_by") == "retailer",
     ).join(known, on="order", how="left")

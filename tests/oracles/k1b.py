@@ -108,7 +108,7 @@ def _unacknowledged(tables: Tables) -> dict[tuple[str, str], list[tuple[int, dat
     found: dict[tuple[str, str], list[tuple[int, datetime]]] = {}
     for order in tables["sales_order"]:
         channel = channels[order["channel_code"]]
-        if order["status"] in ("cancelled", "failed") or order["cancelled_at"] is not None:
+        if order["status"] in ("cancelled", "failed", "refunded") or order["cancelled_at"] is not None:
             continue
         if order["fulfilled_by"] != "retailer":
             continue
@@ -203,6 +203,7 @@ def _judge(
     observed_at = row["stock_observed_at"]
     published: Any = row.get("published_qty")
     is_published = bool(row.get("is_published"))
+    shown = max(0, published or 0) if is_published else 0
     listing: Row = {
         "channel_code": channel["channel_code"],
         "product_external_id": row["product_external_id"],
@@ -212,7 +213,7 @@ def _judge(
         "kind": None,
         "exclusion_reason": "orphan",
         "published_qty": published,
-        "shown_qty": published,
+        "shown_qty": shown,
         "expected_qty": None,
         "sold_28d_qty": 0,
         "unit_value_minor": row.get("effective_minor"),
@@ -273,20 +274,20 @@ def _judge(
     oldest = min(pool.oldest_as_of_at for _, _, _, pool in found)
     moved = [at for _, _, _, pool in found for at in pool.moved]
     if not is_published:
-        return listing | {"state": "missing", "shown_qty": 0}
-    if published == expected:
+        return listing | {"state": "missing"}
+    if shown == expected:
         return listing | {"state": "ok"}
     if seconds(clock) - seconds(oldest) > stale_after or seconds(clock) - seconds(observed_at) > stale_after:
         return listing | {"state": "stale", "exclusion_reason": "stale"}
     if moved and seconds(observed_at) - seconds(max(moved)) < channel["sync_promise_minutes"] * 60:
         return listing | {"state": "in_flight", "exclusion_reason": "in_flight"}
-    return listing | {"state": "wrong", "kind": "oversell" if published > expected else "hidden"}
+    return listing | {"state": "wrong", "kind": "oversell" if shown > expected else "hidden"}
 
 
 def _list_work(result: Outcome, listing: Row) -> None:
     state = listing["state"]
     if state == "orphan":
-        units = listing["published_qty"] or 0
+        units = listing["shown_qty"]
     elif state in ("wrong", "missing"):
         units = abs(listing["shown_qty"] - listing["expected_qty"])
     else:
