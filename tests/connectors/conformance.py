@@ -77,9 +77,14 @@ class ConnectorPromises:
     """The promises on recorded exchanges, once per declared stream. Made by :func:`promises`."""
 
     kind: ClassVar[str]
-    shop: ClassVar[Callable[[], Shop]]
+    paging: ClassVar[dict[str, str]]
     options: ClassVar[dict[str, Any]]
     page_sizes: ClassVar[tuple[int, int]]
+
+    @classmethod
+    def shop(cls) -> Shop:
+        """A recorded shop as nobody has read it yet."""
+        return RecordedShop(cls.kind, **cls.paging)
 
     @classmethod
     def connector(cls, shop: Shop, **options: Any) -> Connector:
@@ -171,12 +176,9 @@ def promises(
     ``paging``: how its pages are asked for, see :class:`RecordedShop`; or ``shop`` makes a stand-in of its own.
     ``options``: further keys of the system's block in retailer.yaml.
     """
-    attributes = {
-        "kind": kind,
-        "shop": staticmethod(shop or (lambda: RecordedShop(kind, **paging))),
-        "options": options or {},
-        "page_sizes": page_sizes,
-    }
+    attributes: dict[str, Any] = {"kind": kind, "paging": paging, "options": options or {}, "page_sizes": page_sizes}
+    if shop is not None:
+        attributes["shop"] = staticmethod(shop)
     return type(f"Test{kind.title()}", (ConnectorPromises,), attributes)
 
 
