@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from resources.connectors.sdk.csv_files import read_csv, read_csv_row
@@ -402,19 +403,34 @@ def _verify(
 
 
 def _raw_at(rows: TextRows | None) -> Callable[[str], tuple[str, str]]:
-    """Raw text of the row at a position; the index is made when the first row is asked for."""
-    index: dict[tuple[str, int], int] = {}
+    """Raw text of the row at a position; what finds it is made when the first row is asked for."""
+    finders: list[Callable[[str, int], int | None]] = []
 
     def raw_at(position: str) -> tuple[str, str]:
         if rows is None or rows.root.is_empty():
             return "", ""
-        if not index:
-            places = rows.root.select(pl.col(FILE), pl.col(LINE)).iter_rows()
-            index.update({(name, line): number for number, (name, line) in enumerate(places)})
-        row = index.get(_place(position))
+        if not finders:
+            finders.append(_row_finder(rows.root))
+        row = finders[0](*_place(position))
         return ("", "") if row is None else rows.raw_of(row)
 
     return raw_at
+
+
+def _row_finder(root: pl.DataFrame) -> Callable[[str, int], int | None]:
+    """Finds the index in ``root`` of the (last) row at a file and line."""
+    lines = root[LINE]
+    if root[FILE][0] == root[FILE][-1] and lines.is_sorted():
+        # A piece of a large file: to search its lines costs nothing, to index a few hundred thousand of them does.
+        file, values = root[FILE][0], lines.to_numpy()
+
+        def search(name: str, line: int) -> int | None:
+            row = int(np.searchsorted(values, line, side="right")) - 1
+            return row if name == file and row >= 0 and values[row] == line else None
+
+        return search
+    index = {place: row for row, place in enumerate(root.select(FILE, LINE).iter_rows())}
+    return lambda name, line: index.get((name, line))
 
 
 def _place(position: str) -> tuple[str, int]:

@@ -12,7 +12,13 @@ from typing import BinaryIO
 
 import polars as pl
 
-from resources.connectors.sdk.csv_records import Records, cut_at_record, find_records, has_spaces_at_the_edge
+from resources.connectors.sdk.csv_records import (
+    Records,
+    cut_at_record,
+    find_records,
+    has_spaces_at_the_edge,
+    has_utf8_sequences,
+)
 from resources.connectors.sdk.feed import CsvFormat, Feed
 from resources.connectors.sdk.mapping import TextRows, shown
 from resources.connectors.sdk.stream import RawRow, Reject
@@ -220,6 +226,8 @@ class _CsvReader:
         self, frame: pl.DataFrame, records: Records
     ) -> tuple[pl.DataFrame, Records, list[Reject]]:
         """Refuse lines that hold UTF-8 sequences: every byte is some letter in latin-1, but `Ã©` is an é elsewhere."""
+        if not has_utf8_sequences(records.piece):
+            return frame, records, []
         suspicious = frame.select(
             pl.any_horizontal(pl.all().str.contains("[\u00c2-\u00f4][\u0080-\u00bf]").fill_null(False))
         ).to_series()

@@ -16,7 +16,7 @@ Problem = tuple[str, str]
 """(rule, reason)"""
 MAX_RECORD_LINES = 100
 """A quoted field over more lines than this is a quote that nobody closed."""
-NEWLINE = 10
+NEWLINE, SPACE = 10, 32
 
 
 @dataclass
@@ -102,11 +102,20 @@ def find_records(
 
 def has_spaces_at_the_edge(piece: bytes, delimiter: int) -> bool:
     """Whether a cell starts or ends with a space or a tab."""
+    if b"\t" in piece or piece.startswith(b" "):
+        return True
+    # Spaces are fewer than bytes: their neighbours are looked at, not every byte. A piece ends with a newline, never with a space.
     array = np.frombuffer(piece, np.uint8)
-    spaces = array == 32
-    edges = (array == delimiter) | (array == NEWLINE)
-    touches = bool((spaces[:-1] & edges[1:]).any() or (spaces[1:] & edges[:-1]).any())
-    return touches or piece.startswith(b" ") or b"\t" in piece
+    spaces = np.flatnonzero(array == SPACE)
+    return any(bool(((near == delimiter) | (near == NEWLINE)).any()) for near in (array[spaces - 1], array[spaces + 1]))
+
+
+def has_utf8_sequences(piece: bytes) -> bool:
+    """Whether a byte that starts a character in UTF-8 is followed by one that goes on with it."""
+    array = np.frombuffer(piece, np.uint8)
+    starts = np.flatnonzero((array[:-1] >= 0xC2) & (array[:-1] <= 0xF4))
+    following = array[starts + 1]
+    return bool(((following >= 0x80) & (following <= 0xBF)).any())
 
 
 def cut_at_record(data: bytes, delimiter: int, quote: int | None) -> int:

@@ -123,7 +123,7 @@ class Mapper:
         rejects += duplicates
         personal = self._personal(root, typed, self._feed.columns)
         typed = self._computed(typed, self._feed.computed)
-        levels = {"root": typed.with_columns((pl.col(FILE) + ":" + pl.col(LINE).cast(pl.String)).alias(_POSITION))}
+        levels = {"root": typed.with_columns(pl.format("{}:{}", FILE, LINE).alias(_POSITION))}
         for name, child in self._feed.children.items():
             items, child_rejects, child_personal = self._child(name, child, rows.children[name], root, typed, rows)
             levels[name] = items
