@@ -26,6 +26,7 @@ from resources.errors import EtalonError, PermanentError, RetryableError, Where
 T = TypeVar("T")
 SessionFactory = Callable[[], requests.Session]
 
+_READ_BYTES = 1 << 20
 _RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -244,15 +245,17 @@ class HttpClient:
     ) -> Answer[T]:
         shown = self._base_path + path
         try:
-            response = self._session().get(
+            with self._session().get(
                 self._base_url + path,
                 params=dict(params),
                 headers={"Accept": "application/json", "X-Request-Id": request_id},
                 auth=self._auth,
                 timeout=self._timeout,
                 allow_redirects=False,
-            )
-            body = response.content
+                stream=True,
+            ) as response:
+                # as `content` reads it, but not 10 KB at a time
+                body = b"".join(response.iter_content(_READ_BYTES))
         except requests.exceptions.SSLError:
             raise PermanentError(
                 f"the TLS certificate is refused at {shown}",
