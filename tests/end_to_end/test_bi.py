@@ -16,7 +16,7 @@ from resources.warehouse import Warehouse
 
 pytestmark = pytest.mark.xdist_group("demo")
 PAGE = (Path(__file__).parents[2] / "docs" / "bi.md").read_text(encoding="utf-8")
-QUESTIONS = re.findall(r"^### (\d+)\. .+?```sql\n(.+?)```", PAGE, re.M | re.S)
+QUESTIONS = re.findall(r"^### (\d+)\. .+?```sql\n(.+?)```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def test_the_page_asks_ten_questions() -> None:
