@@ -43,7 +43,8 @@ def test_the_file_is_written_for_clients_from_1_2_on(published: Path) -> None:
     with open_published(published) as connection:
         tags = connection.execute("SELECT tags FROM duckdb_databases() WHERE database_name = 'bi'").fetchone()
     # DuckDB tells the oldest version that can read an attached file in its tags.
-    assert tags is not None and "v1.2.0" in str(tags[0])
+    assert tags is not None
+    assert "v1.2.0" in str(tags[0])
 
 
 READER = """
@@ -68,7 +69,8 @@ def test_a_reader_that_has_it_open_blocks_nobody_and_is_not_blocked(published: P
         [sys.executable, "-c", READER, str(copy)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        assert analyst.stdin is not None and analyst.stdout is not None
+        assert analyst.stdin is not None
+        assert analyst.stdout is not None
         before = int(analyst.stdout.readline())
 
         def write_and_publish() -> None:
@@ -85,7 +87,8 @@ def test_a_reader_that_has_it_open_blocks_nobody_and_is_not_blocked(published: P
         assert int(analyst.stdout.readline()) == before, "the open reader must go on seeing what it opened"
         with open_published(copy) as connection:
             row = connection.execute("SELECT count(*) FROM kpis.kpi_value").fetchone()
-            assert row is not None and 0 < row[0] < before
+            assert row is not None
+            assert 0 < row[0] < before
     finally:
         analyst.terminate()
         analyst.wait(timeout=10)
