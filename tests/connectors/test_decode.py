@@ -19,6 +19,7 @@ from resources.connectors.sdk.decode import (
     money,
     plain,
     plain_text,
+    scaled,
     scaled_int,
     utc_instant,
 )
@@ -45,6 +46,11 @@ MONEY = [  # text, currency, minor units or None when refused
     ("1000", "JPY", 1000),
     ("1.2345", "KWD", 1235),
     ("9999999999.99", "EUR", 999999999999),
+    ("8.264462809917", "EUR", 826),
+    ("8.26446280991735537190082644628099173553", "EUR", 826),
+    ("0.00499999999999", "EUR", 1),  # rounded at the eighth digit first, as a shop's own rounding of floats is
+    ("0.004999994999", "EUR", 0),
+    ("-0.123456789012", "EUR", -12),
     ("1105,395", "EUR", None),
     ("1e3", "EUR", None),
     ("12.90 €", "EUR", None),
@@ -61,6 +67,23 @@ def test_money(text: str, currency: str, expected: int | None) -> None:
     assert value == expected
     assert (reason is None) == (expected is not None)
     assert (scaled_int(text) is None) == (expected is None)
+
+
+LONG = [  # text, in 1e-8 of the unit
+    ("1.000000005", 100000001),
+    ("-1.000000005", -100000001),
+    ("0.123456785", 12345679),
+    ("0.123456775", 12345678),
+    ("0.12345677499999999999999999999999999999", 12345677),
+    ("9999999999.999999999", 10**18),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), LONG)
+def test_digits_beyond_the_eighth_are_rounded_half_up(text: str, expected: int) -> None:
+    frame = pl.DataFrame({"amount": ["12.90", text, None]})
+    assert frame.select(scaled("amount")).to_series().to_list() == [1290000000, expected, None]
+    assert scaled_int(text) == expected
 
 
 def test_empty_money_is_no_money() -> None:

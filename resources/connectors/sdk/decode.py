@@ -25,7 +25,8 @@ T = TypeVar("T")
 INSTANT = pl.Datetime("us", "UTC")
 MICRO_DIGITS = 8
 _DIVISOR = "=divisor"
-_MONEY = r"^-?[0-9]{1,10}(\.[0-9]{1,8})?$"
+_MONEY = r"^-?[0-9]{1,10}(\.[0-9]+)?$"
+_BEYOND_MICRO = r"\.[0-9]{9}"
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _SPACES = re.compile(r"\s+")
 
@@ -227,14 +228,29 @@ def money(name: str, source: str | None = None) -> Field:
 
 
 def scaled(column: str) -> pl.Expr:
-    """Decimal text -> integer in 1e-8 of the unit; null when it is not a plain decimal number (1105,395, 1e3, 12 EUR)."""
+    """Decimal text -> integer in 1e-8 of the unit; null when it is not a plain decimal number (1105,395, 1e3, 12 EUR).
+
+    Any number of digits may follow the dot (a price without tax divided by 1.21 has twelve): rounded at the eighth, half away from zero.
+    """
     text = pl.col(column)
     return (
         pl.when(text.str.contains(_MONEY))
-        .then(text)
+        .then(text.map_batches(_ties_moved_on, return_dtype=pl.String, is_elementwise=True))
         .cast(pl.Decimal(20, MICRO_DIGITS), strict=False)
         .to_physical()
         .cast(pl.Int64)
+    )
+
+
+def _ties_moved_on(texts: pl.Series) -> pl.Series:
+    """Texts with more than eight digits after the dot get one more: a tie, which the cast rounds to even, is then above the half."""
+    if not (texts.str.len_bytes() > MICRO_DIGITS + 2).any():
+        return texts  # nearly every column: one look at the lengths is all it costs
+    text = pl.col("text")
+    return (
+        texts.to_frame("text")
+        .select(pl.when(text.str.contains(_BEYOND_MICRO)).then(pl.concat_str([text, pl.lit("1")])).otherwise(text))
+        .to_series()
     )
 
 
@@ -263,7 +279,8 @@ def scaled_int(text: str) -> int | None:
     if not re.fullmatch(_MONEY[1:-1], text):
         return None
     whole, _, fraction = text.lstrip("-").partition(".")
-    amount = int(whole) * int(10**MICRO_DIGITS) + int(fraction.ljust(MICRO_DIGITS, "0"))
+    kept, beyond = fraction[:MICRO_DIGITS], fraction[MICRO_DIGITS:]
+    amount = int(whole) * int(10**MICRO_DIGITS) + int(kept.ljust(MICRO_DIGITS, "0")) + (beyond[:1] >= "5")
     return -amount if text.startswith("-") else amount
 
 
