@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,9 +20,11 @@ from resources.errors import ContractBroken, Where
 from resources.landing import ExtractLanding, Landing
 from resources.operations import CanonicalFile, Operations
 
-MIN_ROWS = 20_000
+MIN_ROWS = 10_000
 """Root rows gathered before contracts run: per page they would cost more than the reading."""
 HEADER_REFUSED = "header_refused"
+SEALED_CONTEXT = "sealed:"
+"""How the stored context of a row begins when hexadecimal digits of a sealed envelope follow."""
 ACKNOWLEDGED_REJECTS = 1_000
 """Refused rows told one by one in the acknowledgement of a file; the count tells the rest."""
 
@@ -220,8 +222,9 @@ class Collector:
             frame = pl.concat(frames)
         except pl.exceptions.PolarsError as error:
             raise ContractBroken(
-                f"batches of {entity.name} do not have the same columns and types: {error}", where=self._where
-            ) from error
+                f"batches of {entity.name} do not have the same columns and types: {self._told(error)}",
+                where=self._where,
+            ) from None
         envelope = [
             pl.lit(self.system_code, pl.String).alias("system_code"),
             pl.lit(self.extract_id, pl.String).alias("extract_id"),
@@ -232,6 +235,10 @@ class Collector:
         frame = frame.with_columns(envelope)
         wanted = [name for name in entity.schema.columns if name in frame.columns]
         return frame.select(wanted + [name for name in frame.columns if name not in wanted])
+
+    def _told(self, error: Exception) -> str:
+        # polars quotes cells in some of its messages.
+        return type(error).__name__ if self.stream.has_personal_data else str(error)
 
     def _without_header(
         self, entity: Entity, header: str, frame: pl.DataFrame, refused_keys: pl.DataFrame, waiting: Sequence[Batch]
@@ -257,6 +264,8 @@ class Collector:
     def _quarantine(self, rejects: Sequence[Reject], part: str | None) -> None:
         if not rejects:
             return
+        if self.stream.has_personal_data:
+            rejects = [_without_values(reject) for reject in rejects]
         if not self._stores_refusals:
             self.refusals.extend(rejects)
             return
@@ -281,6 +290,9 @@ class Collector:
     def _row(self, reject: Reject, part: str | None) -> Mapping[str, Any]:
         is_sealed = self.stream.has_personal_data
         raw = reject.raw.encode("utf-8", "surrogateescape")
+        context = reject.context
+        if is_sealed and context:
+            context = SEALED_CONTEXT + self._landing.sealer.seal(context.encode("utf-8", "surrogateescape")).hex()
         return {
             "extract_id": self.extract_id,
             "run_id": self._run_id,
@@ -295,7 +307,7 @@ class Collector:
             "rule": reject.rule,
             "reason": reject.reason,
             "raw": self._landing.sealer.seal(raw) if is_sealed else raw,
-            "context": reject.context,
+            "context": context,
             "is_sealed": is_sealed,
             "is_root": reject.is_root,
             "status": "pending",
@@ -314,6 +326,16 @@ def line_of(position: str) -> int | None:
     """The line in a position `<file>:<line>` or `<file>:<line>#<part of it>`; None for another kind of position."""
     digits = position.partition(":")[2].partition("#")[0]
     return int(digits) if digits.isdigit() else None
+
+
+def _without_values(reject: Reject) -> Reject:
+    """The refusal of a row of a personal stream: field and rule only.
+
+    Any cell may hold a personal value once a row is out of place, and a reason goes where nothing is sealed: the operations
+    store, the acknowledgement, the log.
+    """
+    told = f"{reject.field}: {reject.rule}" if reject.field else reject.rule
+    return replace(reject, reason=f"{told} (the row is sealed; `etalon quarantine show` opens it)")
 
 
 def _stream_entities(stream: Stream, where: Where) -> dict[str, Entity]:

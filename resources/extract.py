@@ -114,8 +114,15 @@ class _Run:
             return self._fail(collector, error)
         except Exception as error:
             self._fail(collector, error)
-            raise
-        return self._finish(collector, reading)
+            if not self._stream.has_personal_data:
+                raise
+            unexpected = RuntimeError(f"{self._where}: {_told(error, self._stream)}").with_traceback(
+                error.__traceback__
+            )
+        else:
+            return self._finish(collector, reading)
+        # Raised out of the handler: the error it stands for must not go along as its context, for a log would print it.
+        raise unexpected
 
     def _collector(self) -> Collector:
         return Collector(
@@ -196,7 +203,7 @@ class _Run:
         return manifest
 
     def _fail(self, collector: Collector | None, error: Exception) -> Manifest:
-        text = str(error) if isinstance(error, EtalonError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, EtalonError) else _told(error, self._stream)
         manifest = replace(self._closing(collector, is_loadable=False), outcome="failed", error=text)
         if collector is not None:
             self._landing.discard_canonical(collector.files)
@@ -293,6 +300,13 @@ class _Run:
             finished_at=receipt.seen_at,
             rejects=rejects or (),
         )
+
+
+def _told(error: Exception, stream: Stream) -> str:
+    """An unexpected error in words. Libraries quote the values they stumble on, so of a personal stream its class alone."""
+    if stream.has_personal_data:
+        return f"{type(error).__name__} (its message is left out: the stream holds personal values)"
+    return f"{type(error).__name__}: {error}"
 
 
 def _rows(end: PartEnd) -> int:

@@ -1,6 +1,7 @@
 """Refused rows: list them, show one, and replay them through the present mapping. How rows come to be refused is not here.
 
-A replay is an extract of its own: rows that pass now are landed and offered for loading like any others.
+A replay is an extract of its own: rows that pass now are landed and offered for loading like any others. They are rows of
+the reading that refused them, so they say they were seen when it was made: what was read since stays the newer state.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from resources.collecting import Collector, KeepsPersonalValues
+from resources.collecting import SEALED_CONTEXT, Collector, KeepsPersonalValues
 from resources.connectors.sdk.stream import Connector, RawRow, ReplayingConnector, Stream
 from resources.errors import EtalonError, PermanentError, Where
 from resources.extract import new_extract_id
@@ -25,10 +26,11 @@ Status = Literal["pending", "replayed", "superseded"]
 
 @dataclass(frozen=True)
 class ShownRow:
-    """A refused row with its raw text, opened when it was sealed."""
+    """A refused row with its raw text and the context it was read in, both opened when they were sealed."""
 
     row: QuarantinedRow
     raw: str
+    context: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def show(operations: Operations, landing: Landing, quarantine_id: int) -> ShownR
     found = operations.quarantined(quarantine_ids=[quarantine_id])
     if not found:
         raise PermanentError(f"no row {quarantine_id} in quarantine", action="see `etalon quarantine list`")
-    return ShownRow(found[0], _raw(found[0], landing))
+    return ShownRow(found[0], _raw(found[0], landing), _context(found[0], landing))
 
 
 def replay(
@@ -73,18 +75,21 @@ def replay(
     system_code: str | None = None,
     stream: str | None = None,
 ) -> builtins.list[ReplayOutcome]:
-    """Map pending rows again, all of them or those asked for, and note what came of each."""
+    """Map pending rows again, all of them or those asked for, and note what came of each.
+
+    Each reading that refused rows is replayed by itself, oldest first.
+    """
     pending = operations.quarantined(
         system_code=system_code, stream=stream, status="pending", quarantine_ids=quarantine_ids
     )
-    by_stream: dict[tuple[str, str], builtins.list[QuarantinedRow]] = defaultdict(builtins.list)
+    by_reading: dict[tuple[str, str, str], builtins.list[QuarantinedRow]] = defaultdict(builtins.list)
     for row in pending:
-        by_stream[row.system_code, row.stream].append(row)
+        by_reading[row.system_code, row.stream, row.extract_id].append(row)
     outcomes: builtins.list[ReplayOutcome] = []
-    for (code, name), rows in by_stream.items():
+    for (code, name, _), rows in by_reading.items():
         try:
             connector, declared = _stream(connectors, code, name)
-            outcomes += _replay_stream(
+            outcomes += _replay_reading(
                 connector, declared, rows, operations=operations, landing=landing, pii=pii, now=now, run_id=run_id
             )
         except EtalonError as error:
@@ -107,7 +112,7 @@ def _stream(connectors: Mapping[str, Connector], system_code: str, name: str) ->
     return connector, declared
 
 
-def _replay_stream(
+def _replay_reading(
     connector: ReplayingConnector,
     stream: Stream,
     rows: Sequence[QuarantinedRow],
@@ -120,6 +125,10 @@ def _replay_stream(
 ) -> builtins.list[ReplayOutcome]:
     started = time.perf_counter()
     code = rows[0].system_code
+    original = operations.manifest(rows[0].extract_id)
+    observed_at = original.watermark_at if original is not None else None
+    if observed_at is None:
+        observed_at = rows[0].created_at
     opening = Manifest(
         extract_id=new_extract_id(now),
         system_code=code,
@@ -130,7 +139,7 @@ def _replay_stream(
         landed_qty=0,
         quarantined_qty=0,
         since_at=None,
-        watermark_at=now,
+        watermark_at=observed_at,
         kind="replay",
         started_at=now,
     )
@@ -155,9 +164,12 @@ def _replay_stream(
             pii=pii,
             stores_refusals=False,
         )
+        collector.observe_at(observed_at)
         # One source row may have several refusals (its lines): it is mapped once.
         raw_rows = {row.position.partition("#")[0]: row for row in replayable}
-        sources = [RawRow(position, _raw(row, landing), row.context) for position, row in sorted(raw_rows.items())]
+        sources = [
+            RawRow(position, _raw(row, landing), _context(row, landing)) for position, row in sorted(raw_rows.items())
+        ]
         try:
             collector.take(connector.replay(stream, sources, now=now))
             collector.close()
@@ -214,3 +226,10 @@ def _entry(manifest: Manifest, detail: str) -> ExchangeEntry:
 def _raw(row: QuarantinedRow, landing: Landing) -> str:
     data = landing.sealer.open(row.raw) if row.is_sealed else row.raw
     return data.decode("utf-8", "surrogateescape")
+
+
+def _context(row: QuarantinedRow, landing: Landing) -> str:
+    if not row.context.startswith(SEALED_CONTEXT):
+        return row.context
+    opened = landing.sealer.open(bytes.fromhex(row.context.removeprefix(SEALED_CONTEXT)))
+    return opened.decode("utf-8", "surrogateescape")

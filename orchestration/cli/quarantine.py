@@ -104,7 +104,7 @@ def show(
         ("replays so far", row.attempts),
         ("refused at", row.created_at),
         ("extract", row.extract_id),
-        ("context", row.context),
+        ("context", shown.context),
         ("raw", shown.raw),
     ):
         if value not in (None, ""):

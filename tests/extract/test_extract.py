@@ -75,6 +75,18 @@ def test_an_expected_error_comes_back_in_the_manifest_and_the_journal(stores: St
     assert stores.loadable_rows("order_acknowledgement") == []
 
 
+def test_an_unexpected_error_of_a_personal_stream_is_told_without_its_message(stores: Stores) -> None:
+    """Given an error that quotes a cell, expect its class alone, in the manifest, the journal and what is raised."""
+    orders = replace(ORDERS, has_personal_data=True)
+    error = ValueError("cannot read 'ann@example.org'")
+    with pytest.raises(RuntimeError) as raised:
+        stores.extract(Source(rows("1"), error=error, stream=orders), orders)
+    assert raised.value.__context__ is None
+    [manifest] = stores.operations.manifests()
+    told = [str(raised.value), manifest.error or "", *(entry.detail for entry in stores.operations.exchanges())]
+    assert [("ValueError" in text, "ann@" in text) for text in told] == [(True, False)] * 3
+
+
 def test_a_programming_error_is_noted_and_raised(stores: Stores) -> None:
     with pytest.raises(ZeroDivisionError):
         stores.extract(Source(rows("1", "2", "3"), error=ZeroDivisionError("oops"), error_after=1), ORDERS)

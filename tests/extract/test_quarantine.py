@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from resources import quarantine
 from resources.connectors.sdk.feed import WordsColumn, load_feeds
-from resources.connectors.sdk.stream import Connector
+from resources.connectors.sdk.stream import Batch, Connector, RawRow, Stream
 from resources.errors import PermanentError
 from tests.extract.fakes import NOW, ORDERS, Row, Source, Stores
 from tests.feeds.support import connector, drop
@@ -96,6 +99,71 @@ def _total(stores: Stores) -> int:
     names = [column for column in entities()["order"].polars_schema if column not in ENVELOPE]
     [row] = stores.loadable_rows("order")
     return int(str(row[names.index("total_minor")]))
+
+
+class Teachable(Source):
+    """A source that maps a row without a number once it is told the number."""
+
+    learned: str | None = None
+
+    def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:  # noqa: ARG002
+        batch = self._batch(0, [Row(self.learned, NOW) for _ in rows])
+        positions = pl.Series("source_position", [row.position for row in rows], dtype=pl.String)
+        return replace(batch, frames={name: frame.with_columns(positions) for name, frame in batch.frames.items()})
+
+
+def test_a_replayed_row_does_not_undo_what_was_read_since(stores: Stores) -> None:
+    """Given a refused row and a later reading of the same key, expect the later state to stay after a replay."""
+    source = Teachable([Row(None, NOW), Row("2", NOW)])
+    first = stores.extract(source, ORDERS)
+    source.rows = [Row("1", LATER, channel="web")]
+    stores.extract(source, ORDERS, now=LATER)
+    source.learned = "1"
+    [outcome] = quarantine.replay(
+        stores.operations,
+        stores.landing,
+        {"src": source},
+        pii=None,
+        now=LATER + timedelta(hours=1),
+        run_id="replay",
+    )
+    assert outcome.outcome == "replayed"
+    replayed = stores.operations.manifest(outcome.extract_id or "")
+    assert replayed is not None
+    assert (replayed.kind, replayed.watermark_at) == ("replay", first.watermark_at)
+    acknowledged = {row[2]: row[3] for row in stores.loadable_rows("order_acknowledgement")}
+    assert acknowledged == {"1": LATER, "2": NOW}
+
+
+def test_rows_at_one_position_of_two_readings_are_both_replayed(stores: Stores) -> None:
+    """Given two readings that each refused their first row, expect each replayed as of its own reading."""
+    source = Teachable([Row(None, NOW)])
+    for now in (NOW, LATER):
+        stores.extract(source, ORDERS, now=now)
+    source.rows, source.learned = [], "7"
+    outcomes = quarantine.replay(
+        stores.operations, stores.landing, {"src": source}, pii=None, now=LATER + timedelta(hours=1), run_id="replay"
+    )
+    assert [outcome.outcome for outcome in outcomes] == ["replayed", "replayed"]
+    manifests = [stores.operations.manifest(outcome.extract_id or "") for outcome in outcomes]
+    assert [manifest and manifest.watermark_at for manifest in manifests] == [NOW, LATER]
+
+
+def test_a_refusal_of_a_personal_row_shows_no_value_until_it_is_opened(tmp_path: Path, stores: Stores) -> None:
+    """Given a row whose e-mail slipped into the column of the quantity, expect it nowhere but under the seal."""
+    folder = tmp_path / "drops"
+    name_ = "MKPORD_000001_20260202100000.csv"
+    drop(folder, name_, (MKP_HEAD + mkp_line("1", qty="slipped@example.org")).encode())
+    marketplace = connector(folder, "marketplace_orders", system_code="marketplace")
+    stores.extract(marketplace, marketplace.streams()[0])
+    [row] = quarantine.list(stores.operations)
+    assert (row.field, row.rule) == ("qty", "bad_number")
+    assert row.reason.startswith("qty: bad_number")
+    assert row.context.startswith("sealed:")
+    shown = quarantine.show(stores.operations, stores.landing, row.quarantine_id)
+    assert "slipped@example.org" in shown.raw
+    assert shown.context == MKP_HEAD.strip()
+    assert "slipped" not in (folder / "ack" / f"{name_}.ack.json").read_text()
 
 
 def test_what_cannot_be_replayed_says_so(stores: Stores) -> None:

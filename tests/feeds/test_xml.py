@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from resources.connectors.sdk.feed import FEEDS_DIR, load_feeds
+from resources.connectors.sdk.feed import FEEDS_DIR, PersonalColumn, load_feeds
 from resources.connectors.sdk.pickup import identify
 from resources.connectors.sdk.stream import RawRow
 from resources.connectors.sdk.xml_files import read_xml
@@ -68,6 +68,29 @@ def test_what_the_xsd_refuses_goes_to_quarantine_with_its_line_and_the_others_go
     assert "couleur" in got.rejects[1].reason
     assert etree.canonicalize(got.rejects[0].raw) == etree.canonicalize(bad)
     assert got.rows("product", "product_external_id") == [("A1",), ("A4",)]
+
+
+def test_the_xsd_of_a_personal_feed_quotes_no_value(tmp_path: Path) -> None:
+    """Given a feed with an e-mail and a row whose flag holds one, expect the field and the rule, and no value."""
+    feed = load_feeds(FEEDS_DIR)["erp_catalogue"]
+    personal = feed.model_copy(update={"columns": {**feed.columns, "marque": PersonalColumn(type="email")}})
+    strict = (
+        (FEEDS_DIR / "erp_catalogue.xsd").read_text().replace('"actif" type="xs:string"', '"actif" type="xs:boolean"')
+    )
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "feeds" / "erp_catalogue.xsd").write_text(strict)
+    bad = article("A1").replace('actif="true"', 'actif="ann@example.org"')
+    drop(tmp_path, NAME, document(bad, article("A2")))
+    [quoted] = read(tmp_path, feed, feeds_dir=tmp_path / "feeds").rejects
+    assert "ann@example.org" in quoted.reason
+    [reject] = read(tmp_path, personal, feeds_dir=tmp_path / "feeds").rejects
+    assert (reject.rule, reject.reason) == ("xsd", "article: cvc datatype valid 1 2 1")
+    assert "ann@example.org" in reject.raw
+
+    drop(tmp_path, NAME, document(article("A1")).replace(b'articles="1"', b'articles="bob@example.org"'))
+    [end] = read(tmp_path, personal).ends
+    assert end.outcome == "refused"
+    assert "bob@" not in end.reason
 
 
 def test_what_the_mapping_refuses_is_told_like_in_any_file(tmp_path: Path) -> None:
@@ -141,7 +164,9 @@ def test_many_rows_in_pieces_of_any_size_are_the_same_rows(tmp_path: Path) -> No
     rows = [article(f"A{n}") if n % 97 else article(f"A{n}").replace("<sku>", "<x/><sku>") for n in range(1, 1500)]
     data = document(*rows)
     for size in (1, 450, 10_000):
-        pieces = list(read_xml(io.BytesIO(data), feed, found[0], xsd=FEEDS_DIR / "erp_catalogue.xsd", rows_per_piece=size))
+        pieces = list(
+            read_xml(io.BytesIO(data), feed, found[0], xsd=FEEDS_DIR / "erp_catalogue.xsd", rows_per_piece=size)
+        )
         codes = [code for piece in pieces if piece.rows for code in piece.rows.root["@code"].to_list()]
         lines = [line for piece in pieces if piece.rows for line in piece.rows.root["_line"].to_list()]
         refused = [reject.line for piece in pieces for reject in piece.rejects]

@@ -89,12 +89,16 @@ class _CsvReader:
         twice = sorted({name for name in self._feed.columns if self._columns.count(name) > 1})
         if missing:
             raise ContractBroken(
-                f"missing column {', '.join(missing)}; the header is {shown(text)}",
+                f"missing column {', '.join(missing)}; the header is {self._shown(text)}",
                 where=where,
                 action="the whole file is refused and kept; ask for it again with every declared column",
             )
         if twice:
             raise ContractBroken(f"column {', '.join(twice)} is there twice", where=where)
+
+    def _shown(self, text: str) -> str:
+        """A line as a message shows it; of a feed with personal values none is: a data row may stand in its place."""
+        return "left out, since rows of this feed hold personal values" if self._feed.has_personal_data else shown(text)
 
     def piece(self, raw: bytes, first_line: int, *, is_last: bool) -> tuple[Piece, int]:
         """One piece and how many lines it holds."""
@@ -197,7 +201,7 @@ class _CsvReader:
             control = Decimal(total.replace(self._feed.decimal, ".")) if total and self._feed.control else None
         except (IndexError, ValueError, InvalidOperation) as error:
             raise ContractBroken(
-                f"the trailer is not readable: {shown(last.decode('latin-1'))}", where=where
+                f"the trailer is not readable: {self._shown(last.decode('latin-1'))}", where=where
             ) from error
         return data[:start], Announced(rows_qty, control)
 

@@ -105,7 +105,9 @@ class _XmlReader:
                 data = file.read(_READ_BYTES)
             whole = parser.close()
         except etree.XMLSyntaxError as error:
-            raise ContractBroken(f"not well formed: {error.msg}", where=self._where, action=_ACTION) from error
+            raise ContractBroken(
+                f"not well formed: {self._told(error.msg, f'line {error.lineno}')}", where=self._where, action=_ACTION
+            ) from error
         if root is None:
             root = self._checked_root(whole)
         received += len(lot)
@@ -132,7 +134,8 @@ class _XmlReader:
             error = self._schema.error_log.last_error
             # The rows are not there yet: only what concerns the root itself counts.
             if error is not None and error.type_name != "SCHEMAV_ELEMENT_CONTENT":
-                raise ContractBroken(f"root: {error.message}", where=self._where, action=_ACTION)
+                told = self._told(error.message, _rule(error))
+                raise ContractBroken(f"root: {told}", where=self._where, action=_ACTION)
         return root
 
     def _check(
@@ -154,18 +157,24 @@ class _XmlReader:
                     rows.append(element)
                     continue
                 error = self._schema.error_log.last_error
+                field = _field(error.path) if error is not None and error.path else None
+                broken = "not valid" if error is None else self._told(error.message, f"{field}: {_rule(error)}")
                 rejects.append(
                     Reject(
                         position=f"{self._identity.name}:{line}",
                         raw=etree.tostring(element, encoding="unicode"),
                         rule="xsd",
-                        reason=error.message if error is not None else "not valid",
+                        reason=broken,
                         entity=next(iter(self._feed.entities)),
-                        field=_field(error.path) if error is not None and error.path else None,
+                        field=field,
                         line=line,
                         context=_start_tag(root),
                     )
                 )
+
+    def _told(self, message: str | None, without_values: str) -> str:
+        """What libxml says, which quotes the value; of a feed with personal values only the field and the rule."""
+        return without_values if self._feed.has_personal_data else message or without_values
 
     def _is_valid(self, root: etree._Element, rows: Sequence[etree._Element]) -> bool:
         """Whether rows are valid under a root like theirs; they leave the one they were under."""
@@ -239,6 +248,11 @@ def _parser() -> etree.XMLParser:
 def _start_tag(root: etree._Element) -> str:
     bare = etree.Element(root.tag, dict(root.attrib), nsmap=root.nsmap)
     return etree.tostring(bare, encoding="unicode")
+
+
+def _rule(error: etree._LogEntry) -> str:
+    """The rule of the XSD that is broken, in libxml's name for it: `SCHEMAV_CVC_PATTERN_VALID` becomes `cvc pattern valid`."""
+    return error.type_name.removeprefix("SCHEMAV_").replace("_", " ").lower()
 
 
 def _field(path: str) -> str:
