@@ -137,6 +137,22 @@ class Landing:
         for file in files:
             (self.data_dir / file.path).unlink(missing_ok=True)
 
+    def raw_bytes(self, system_code: str, stream: str, extract_id: str) -> int | None:
+        """Bytes that the raw files of one extract take on disk; None when there are none."""
+        folder = self.raw_dir(system_code, stream, extract_id)
+        return sum(path.stat().st_size for path in folder.iterdir()) if folder.is_dir() else None
+
+    def canonical_bytes(self, files: Sequence[CanonicalFile]) -> int:
+        """Bytes that canonical files take on disk; those that are gone take none."""
+        paths = [self.data_dir / file.path for file in files]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+
+    def discard_raw(self, system_code: str, stream: str, extract_id: str) -> None:
+        """Remove the raw files of one extract."""
+        folder = self.raw_dir(system_code, stream, extract_id)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
     @contextmanager
     def reading_lock(self, system_code: str, stream: str) -> Iterator[None]:
         """One reader of a stream at a time on this machine; freed by the system when the process dies.

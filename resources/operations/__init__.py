@@ -5,6 +5,7 @@ Tables are in `tables`, the connection in `engine`, what is kept about one extra
 
 from resources.operations.records import (
     CanonicalFile,
+    EndedExtract,
     ExchangeEntry,
     FileReceipt,
     LoadableExtract,
@@ -16,6 +17,7 @@ from resources.operations.store import Operations
 
 __all__ = [
     "CanonicalFile",
+    "EndedExtract",
     "ExchangeEntry",
     "FileReceipt",
     "LoadableExtract",

@@ -71,6 +71,17 @@ class LoadableExtract:
 
 
 @dataclass(frozen=True)
+class EndedExtract:
+    """An extract that ended. ``is_waiting``: rows of it are still to be loaded. ``loaded_files``: those the warehouse has."""
+
+    extract_id: str
+    system_code: str
+    stream: str
+    is_waiting: bool
+    loaded_files: tuple[CanonicalFile, ...]
+
+
+@dataclass(frozen=True)
 class QuarantinedRow:
     """A refused row. ``raw`` is as received (UTF-8), sealed when ``is_sealed``."""
 

@@ -16,6 +16,7 @@ from resources.operations import tables as t
 from resources.operations.engine import open_engine
 from resources.operations.records import (
     CanonicalFile,
+    EndedExtract,
     ExchangeEntry,
     FileReceipt,
     LoadableExtract,
@@ -303,6 +304,52 @@ class Operations:
                 if entity is not None:
                     statement = statement.where(t.extract_entity.c.entity == entity)
                 connection.execute(statement)
+
+    def ended_extracts(self, *, before: datetime) -> list[EndedExtract]:
+        """Extracts that ended before an instant, oldest first, with their canonical files that are in the warehouse."""
+        extract, entity, file = t.extract.c, t.extract_entity.c, t.canonical_file.c
+        is_old = sa.and_(extract.outcome != RUNNING, extract.finished_at < before)
+        with self._reading() as connection:
+            ended = connection.execute(
+                sa.select(extract.extract_id, extract.system_code, extract.stream)
+                .where(is_old)
+                .order_by(extract.started_at, extract.extract_id)
+            ).all()
+            waiting = set(
+                connection.scalars(
+                    sa.select(entity.extract_id)
+                    .join(t.extract, extract.extract_id == entity.extract_id)
+                    .where(is_old, extract.is_loadable, entity.loaded_at.is_(None))
+                )
+            )
+            loaded: dict[str, list[CanonicalFile]] = {}
+            for extract_id, *values in connection.execute(
+                sa.select(file.extract_id, file.entity, file.number, file.path, file.rows_qty)
+                .join(t.extract, extract.extract_id == file.extract_id)
+                .join(t.extract_entity, (entity.extract_id == file.extract_id) & (entity.entity == file.entity))
+                .where(is_old, entity.loaded_at.is_not(None))
+                .order_by(file.extract_id, file.number)
+            ):
+                loaded.setdefault(extract_id, []).append(CanonicalFile(*values))
+        return [
+            EndedExtract(extract_id, system_code, stream, extract_id in waiting, tuple(loaded.get(extract_id, ())))
+            for extract_id, system_code, stream in ended
+        ]
+
+    def forget_canonical_files(self, extract_id: str, files: Sequence[CanonicalFile]) -> None:
+        """Forget files that were removed; the extract's manifest stays."""
+        if not files:
+            return
+        columns = t.canonical_file.c
+        with self._writing() as connection:
+            connection.execute(
+                sa.delete(t.canonical_file).where(
+                    columns.extract_id == extract_id,
+                    columns.entity == sa.bindparam("of_entity"),
+                    columns.number == sa.bindparam("of_number"),
+                ),
+                [{"of_entity": file.entity, "of_number": file.number} for file in files],
+            )
 
     # -- quarantine ----------------------------------------------------------------------------------------------------
 
