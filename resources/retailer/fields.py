@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Literal
 
 import holidays
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from resources.retailer.iso_codes import COUNTRIES, CURRENCIES
@@ -123,6 +123,12 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _proxy(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not re.fullmatch(r"https?://([^\s/@?#]+@)?[^\s/@?#]+/?", value.get_secret_value()):
+        raise expected("a proxy http://[user:password@]host[:port]")
+    return value
+
+
 def _percent(value: Decimal) -> Decimal:
     if not Decimal(0) <= value <= Decimal(100) or value != round(value, 3):
         raise expected("a share in percent, 0 to 100, at most three decimals")
@@ -145,6 +151,7 @@ ZoneName = Annotated[str, AfterValidator(_zone)]
 CurrencyCode = Annotated[str, AfterValidator(_currency)]
 CountryCode = Annotated[str, AfterValidator(_country)]
 LocalTime = Annotated[time, BeforeValidator(_local_time)]
+ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 BaseUrl = Annotated[str, AfterValidator(_url)]
 Percent = Annotated[Decimal, AfterValidator(_percent)]
 NotNegative = Annotated[int, Field(ge=0)]

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, SecretStr
 
-from resources.retailer.fields import BaseUrl, Code, NotNegative, Positive, Text, ZoneName
+from resources.retailer.fields import BaseUrl, Code, NotNegative, Positive, ProxyUrl, Text, ZoneName
 
 Role = Literal["erp", "pos", "storefront", "marketplace", "oms", "wms", "carrier", "pim", "crm", "psp", "accounting"]
 
@@ -27,7 +27,8 @@ class Declared(BaseModel):
 class SystemConfig(Declared):
     """What every kind of system has. ``time_zone`` is the zone of its naive local times (required: never guessed).
 
-    ``requests_per_second``: ceiling for all of Étalon's calls to it; ``workers``: pages read at once.
+    ``requests_per_second``: ceiling for all of Étalon's calls to it; ``workers``: pages read at once. ``proxy``: what every call
+    to it goes through; ``ca_bundle``: PEM file of the authorities that its certificate (or the proxy's) is believed by.
     """
 
     code: Code
@@ -39,6 +40,8 @@ class SystemConfig(Declared):
     timeout_s: PositiveFloat = 30.0
     page_size: Positive = 100
     workers: Positive = 4
+    proxy: ProxyUrl = None
+    ca_bundle: Path | None = None
 
 
 class PickupConfig(Declared):

@@ -45,6 +45,8 @@ def system(kind: str, **changes: Any) -> Any:
         "workers": 3,
         "timeout_s": 5.0,
         "requests_per_second": 0.0,
+        "proxy": None,
+        "ca_bundle": None,
     }
     return SimpleNamespace(**{**declared, **changes})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -230,3 +231,62 @@ def test_an_answer_of_another_shape_is_permanent() -> None:
     with pytest.raises(PermanentError, match="unknown shape at /api/orders"):
         http.get("/api/orders", parse=decode)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://www.shop.example/api/orders?consumer_key=topsecret", ": to https://www.shop.example/api/orders"),
+        ("https://user:topsecret@shop.example:8443/login", ": to https://shop.example:8443/login"),
+        ("/fr/api/orders?next=topsecret", ": to https://shop.example/fr/api/orders"),
+        ("https://[broken", "to an address that cannot be read"),
+        (None, "sent elsewhere from /api/orders ->"),
+    ],
+)
+def test_a_redirect_says_where_it_leads_to_and_holds_no_query(location: str | None, told: str) -> None:
+    http, _ = client([Reply(301, b"", {"Location": location} if location else {})], Time())
+    with pytest.raises(PermanentError) as caught:
+        get(http)
+    assert told in str(caught.value)
+    assert "topsecret" not in str(caught.value)
+    assert "consumer_key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\n\xef\xbb\xbf\xef\xbb\xbf ", b"\r\n"])
+def test_a_byte_order_mark_before_json_is_taken_off(before: bytes) -> None:
+    http, calls = client([Reply(200, before + b'{"ok": true}')], Time())
+    assert get(http) == {"ok": True}
+    assert len(calls) == 1
+    answer = http.get("/api/", parse=bytes, markup=True)
+    assert answer.body.lstrip() == b'{"ok": true}'
+
+
+def test_calls_say_who_they_are() -> None:
+    http, calls = client([GOOD], Time())
+    get(http)
+    assert re.fullmatch(r"Etalon/\d+\.\d+\.\d+\S*", calls[0].headers["User-Agent"])
+
+
+@pytest.mark.parametrize("judge", [judge_prestashop, judge_woocommerce])
+@pytest.mark.parametrize(
+    ("status", "page", "action"),
+    [
+        (404, b"<html>Not Found</html>", "URL rewriting"),
+        (403, b"<html>Attention Required!</html>", "User-Agent `Etalon/"),
+        (403, b"", "User-Agent `Etalon/"),
+        (407, b"<html>Proxy</html>", "`proxy` in retailer.yaml"),
+    ],
+)
+def test_who_answers_in_place_of_the_system_is_told_apart(judge: Any, status: int, page: bytes, action: str) -> None:
+    http, calls = client([Reply(status, page)], Time(), judge=judge)
+    with pytest.raises(PermanentError, match="no answer of the system itself") as caught:
+        get(http)
+    assert action in (caught.value.action or "")
+    assert len(calls) == 1
+
+
+def test_the_systems_own_refusal_keeps_its_words() -> None:
+    http, _ = client([recorded_reply("woocommerce", "error_unknown_route")], Time(), judge=judge_woocommerce)
+    with pytest.raises(PermanentError) as caught:
+        get(http)
+    assert "no answer of the system itself" not in str(caught.value)

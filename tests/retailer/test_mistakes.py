@@ -185,7 +185,18 @@ CASES = {
         "prestashop",
     ),
     "key of another kind of system": Case(
-        "language_id: 2", "consumer: 2", "systems[6].consumer", "an unknown key", "one of channel, code, company"
+        "language_id: 2",
+        "consumer: 2",
+        "systems[6].consumer",
+        "an unknown key",
+        "one of ca_bundle, channel, code, company",
+    ),
+    "proxy without its address": Case(
+        "language_id: 2",
+        "proxy: hunter2",
+        "systems[6].proxy",
+        "a secret that is not shown",
+        "a proxy http://[user:password@]host[:port]",
     ),
     "shop without its key": Case(
         ', key: "${ETALON_SHOP_FR_KEY}"', "", "systems[6].key", "nothing", "this key, which is required"

@@ -33,7 +33,7 @@ from resources.connectors.prestashop.streams import (
 )
 from resources.connectors.sdk.batches import batches
 from resources.connectors.sdk.decode import Page, RowDecoder, local_filter_text
-from resources.connectors.sdk.http import SessionFactory
+from resources.connectors.sdk.http import SessionFactory, network_options
 from resources.connectors.sdk.secrets import revealed
 from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
 from resources.errors import PermanentError, Where
@@ -63,12 +63,7 @@ def build(
         session_factory=session_factory,
         workers=system.workers,
         page_size=system.page_size,
-        **{
-            "requests_per_second": system.requests_per_second,
-            "timeout_s": system.timeout_s,
-            "verify_tls": system.verify_tls,
-            **http,
-        },
+        **{**network_options(system), **http},
     )
     imported = system.imported_orders
     return PrestaShopConnector(

@@ -1,33 +1,48 @@
 """HTTP calls that survive a bad day: time-outs, bounded retries, rate limit, request ids. Nothing here knows a shop.
 
 A connector gives a ``judge`` that tells which answers of ITS system are permanent although they look temporary (and the
-other way round). Errors name the path of the URL, never its query nor a header: those may hold secrets.
+other way round). Errors name the path of the URL, never its query nor a header: those may hold secrets. Of a redirect they name the
+host and path it leads to.
 """
 
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Generic, TypeVar
-from urllib.parse import urlsplit
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 import requests
 from requests.auth import AuthBase
 
-from resources.errors import EtalonError, PermanentError, RetryableError, Where
+from resources.errors import ConfigurationError, EtalonError, PermanentError, RetryableError, Where
 
 T = TypeVar("T")
 SessionFactory = Callable[[], requests.Session]
 
 _READ_BYTES = 1 << 20
 _RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CUT_CONNECTIONS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+# What a firewall or a web server says in place of the system, by its status: the system's own answers are its judge's matter.
+_FOREIGN_ACTIONS = {
+    403: "something in front of the system refuses us (a firewall, a bot protection, a password on the site): "
+    "let this machine's address or the User-Agent `{user_agent}` through",
+    404: "no API is at this address: correct `url` in retailer.yaml, or turn on the URL rewriting that the API's paths need "
+    "(WordPress: permalinks that are not plain; PrestaShop: friendly URLs and its .htaccess)",
+    407: "give `proxy` in retailer.yaml a user and a password that the proxy knows",
+}
 
 
 @dataclass(frozen=True)
@@ -125,6 +140,26 @@ class Answer(Generic[T]):
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
+@cache
+def user_agent() -> str:
+    """How Étalon presents itself: a shop's firewall can let it through by this name."""
+    return f"Etalon/{version('etalon')}"
+
+
+def network_options(system: Any) -> dict[str, Any]:
+    """How a system of retailer.yaml is reached, as arguments of :class:`HttpClient`.
+
+    ``system`` holds the keys of every kind of system; ``verify_tls`` is true for a kind that does not declare it.
+    """
+    return {
+        "requests_per_second": system.requests_per_second,
+        "timeout_s": system.timeout_s,
+        "verify_tls": getattr(system, "verify_tls", True),
+        "proxy": system.proxy.get_secret_value() if system.proxy else None,
+        "ca_bundle": system.ca_bundle,
+    }
+
+
 def retry_after_s(headers: Mapping[str, str], *, now: datetime) -> float | None:
     """Seconds the server asks to wait (RFC 9110: a number of seconds, or an HTTP date); None when it does not say."""
     text = (headers.get("Retry-After") or "").strip()
@@ -146,6 +181,8 @@ class HttpClient:
 
     ``judge(status, body)`` reads the system's error answers; None means "use the status".
     ``scrub`` is applied to every body before anything else sees it, to take secrets out.
+    ``proxy``: address of the HTTP proxy that every call goes through. ``ca_bundle``: PEM file of the authorities that are
+    believed instead of the built-in ones. The environment's proxies and bundles are not looked at.
     ``clock`` gives the instant (aware, UTC), for Retry-After dates. ``sleep``, ``monotonic`` and ``jitter`` are arguments for tests.
     """
 
@@ -163,6 +200,8 @@ class HttpClient:
         requests_per_second: float | None = None,
         timeout_s: float = 30.0,
         verify_tls: bool = True,
+        proxy: str | None = None,
+        ca_bundle: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
@@ -177,7 +216,8 @@ class HttpClient:
         self._session_factory = session_factory or requests.Session
         self._retry = retry or RetryPolicy()
         self._timeout = (min(10.0, timeout_s), timeout_s)
-        self._verify_tls = verify_tls
+        self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._sleep = sleep
         self._jitter = jitter
         self._bucket = TokenBucket(requests_per_second, monotonic=monotonic, sleep=sleep)
@@ -229,8 +269,15 @@ class HttpClient:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._session_factory()
-            session.trust_env = False  # a .netrc would replace our credentials; proxies are the network's matter
-            session.verify = self._verify_tls
+            session.trust_env = False  # a .netrc would replace our credentials; a proxy is declared in retailer.yaml
+            session.proxies = dict(self._proxies)
+            if isinstance(self._verify, str) and not Path(self._verify).is_file():
+                raise ConfigurationError(
+                    f"the file of certificate authorities {self._verify} is not there",
+                    where=Where(system_code=self._system_code, file="retailer.yaml", field="ca_bundle"),
+                    action="correct ca_bundle, or take it out to believe the built-in authorities",
+                )
+            session.verify = self._verify
             self._local.session = session
         return session
 
@@ -244,11 +291,12 @@ class HttpClient:
         markup: bool,
     ) -> Answer[T]:
         shown = self._base_path + path
+        session = self._session()
         try:
-            with self._session().get(
+            with session.get(
                 self._base_url + path,
                 params=dict(params),
-                headers={"Accept": "application/json", "X-Request-Id": request_id},
+                headers={"Accept": "application/json", "User-Agent": user_agent(), "X-Request-Id": request_id},
                 auth=self._auth,
                 timeout=self._timeout,
                 allow_redirects=False,
@@ -256,13 +304,15 @@ class HttpClient:
             ) as response:
                 # as `content` reads it, but not 10 KB at a time
                 body = b"".join(response.iter_content(_READ_BYTES))
-        except requests.exceptions.SSLError:
-            raise PermanentError(
-                f"the TLS certificate is refused at {shown}",
-                where=where,
-                action="repair the certificate or the address",
-            ) from None
         # `from None` below: the library's own message holds the whole URL, and an OAuth URL holds a key
+        except requests.exceptions.SSLError as error:
+            raise _tls_error(error, shown, where) from None
+        except requests.exceptions.ProxyError:
+            raise RetryableError(
+                f"the proxy does not let through to {shown}",
+                where=where,
+                action="check `proxy` in retailer.yaml, its user and password, and what the proxy allows",
+            ) from None
         except requests.exceptions.Timeout:
             raise RetryableError(f"no answer in time at {shown}", where=where) from None
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
@@ -271,12 +321,21 @@ class HttpClient:
             raise RetryableError(f"the connection failed at {shown}", where=where) from None
         except requests.exceptions.RequestException as error:
             raise PermanentError(
-                f"the call cannot be made at {shown}: {type(error).__name__}", where=where, action="check the url"
+                f"the call cannot be made at {shown}: {type(error).__name__}",
+                where=where,
+                action="check `url` and `proxy` in retailer.yaml",
             ) from None
+        except ValueError:  # the library looks at the address of a redirect before we do
+            raise PermanentError(
+                f"sent elsewhere from {shown}: to an address that cannot be read",
+                where=where,
+                action="repair the redirect of the web server, or put the final address in retailer.yaml",
+            ) from None
+        body = _without_marks(body)
         if self._scrub is not None:
             body = self._scrub(body)
         self._refuse_errors(response, body, shown, where)
-        if not markup and body.lstrip()[:1] not in (b"{", b"["):
+        if not markup and not _looks_like_json(body):
             kind = "an empty body" if not body.strip() else "a page that is not JSON"
             raise RetryableError(
                 f"{kind} instead of JSON at {shown}",
@@ -300,14 +359,18 @@ class HttpClient:
         if status < 300:
             return
         if status < 400:
+            target = self._target(response)
             raise PermanentError(
-                f"HTTP {status}, sent elsewhere from {shown}",
+                f"HTTP {status}, sent elsewhere from {shown}" + (f": to {target}" if target else ""),
                 where=where,
-                action="put the final address in retailer.yaml",
+                action="put the final address in retailer.yaml; a login or maintenance page is no address of a system",
             )
         verdict = self._judge(status, body)
         if verdict is None:
             verdict = Verdict(is_retryable=status in _RETRYABLE_STATUSES or status > 504, what="")
+        if not verdict.action and status in _FOREIGN_ACTIONS and not _looks_like_json(body):
+            action = _FOREIGN_ACTIONS[status].format(user_agent=user_agent())
+            verdict = replace(verdict, what=verdict.what or "no answer of the system itself", action=action)
         what = f"HTTP {status} at {shown}" + (f": {verdict.what}" if verdict.what else "")
         if verdict.is_retryable:
             raise RetryableError(
@@ -317,3 +380,56 @@ class HttpClient:
                 retry_after_s=retry_after_s(response.headers, now=self._clock()),
             )
         raise PermanentError(what, where=where, action=verdict.action)
+
+    def _target(self, response: requests.Response) -> str:
+        """Scheme, host and path that a redirect leads to, without the user and the query: those may hold secrets. Empty when unknown."""
+        location = response.headers.get("Location", "")
+        if not location:
+            return ""
+        try:
+            parts = urlsplit(urljoin(f"{self._base_url}/", location))
+        except ValueError:
+            return ""
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _looks_like_json(body: bytes) -> bool:
+    return body.lstrip()[:1] in (b"{", b"[")
+
+
+def _without_marks(body: bytes) -> bytes:
+    """``body`` without the byte order marks before it: each PHP file that was saved with one prints it."""
+    while (text := body.lstrip()).startswith(_BYTE_ORDER_MARK):
+        body = text[len(_BYTE_ORDER_MARK) :]
+    return body
+
+
+def _tls_error(error: BaseException, shown: str, where: Where) -> EtalonError:
+    """What went wrong with TLS: a connection that was cut in the handshake may work later, a refused certificate will not."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return PermanentError(
+            f"the TLS certificate is refused at {shown}",
+            where=where,
+            action="repair the certificate or the address; behind a proxy of the company, name its authority in `ca_bundle`",
+        )
+    if any(isinstance(cause, _CUT_CONNECTIONS) for cause in causes):
+        return RetryableError(f"the connection was cut in the TLS handshake at {shown}", where=where)
+    return PermanentError(
+        f"no TLS connection can be agreed on at {shown}",
+        where=where,
+        action="check that `url` is the address of an https server of today (TLS 1.2 or later)",
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and what it came from. The HTTP libraries keep the first error as an argument or a ``reason`` of the next."""
+    waiting, met = [error], set[int]()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in met:
+            continue
+        met.add(id(one))
+        yield one
+        inner = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        waiting += [cause for cause in inner if isinstance(cause, BaseException)]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from resources.connectors.sdk.batches import batches
 from resources.connectors.sdk.decode import Page, RowDecoder
-from resources.connectors.sdk.http import SessionFactory
+from resources.connectors.sdk.http import SessionFactory, network_options
 from resources.connectors.sdk.paging import NumberedPages
 from resources.connectors.sdk.secrets import revealed
 from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
@@ -44,12 +44,7 @@ def build(
         session_factory=session_factory,
         workers=system.workers,
         page_size=system.page_size,
-        **{
-            "requests_per_second": system.requests_per_second,
-            "timeout_s": system.timeout_s,
-            "verify_tls": system.verify_tls,
-            **http,
-        },
+        **{**network_options(system), **http},
     )
     return WooCommerceConnector(
         client,
