@@ -10,6 +10,12 @@ shipments as (
     select * from referentials.shipment
 ),
 
+recorded_orders as (
+    select distinct order_id
+    from shipments
+    where order_id is not null
+),
+
 locations as (
     select * from referentials.location
 ),
@@ -102,6 +108,7 @@ described as (
         lines.stratum,
         lines.channel_promised_ship_by_at,
         shipments.ship_confirmed_at,
+        recorded_orders.order_id is not null as has_shipment_record,
         case when lines.is_pickup then shipments.ready_for_pickup_at else shipments.first_scan_at end as done_at
     from parts
     inner join lines
@@ -109,6 +116,7 @@ described as (
             parts.order_id = lines.order_id
             and parts.line_id = lines.line_id
     left join shipments on parts.shipment_id = shipments.shipment_id
+    left join recorded_orders on parts.order_id = recorded_orders.order_id
 ),
 
 stated as (
@@ -225,6 +233,11 @@ judged as (
                     or cancelled_at < promised_ship_by_at
                 )
                 then 'cancelled_by_customer'
+            -- The channel says that it left, and nobody told us when: not late, unknown.
+            when
+                order_status in ('shipped', 'delivered') and part_status = 'open'
+                and not has_shipment_record
+                then 'no_handover_record'
             when promised_ship_by_at is null then 'no_calendar'
             when promised_ship_by_at > run_clock.as_of_at then 'not_due'
         end as exclusion_reason

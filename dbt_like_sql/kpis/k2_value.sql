@@ -15,7 +15,7 @@ cube as (
         coalesce(location_code, 'unknown') as location_code,
         coalesce(carrier_code, 'unknown') as carrier_code,
         cast(sum(case when exclusion_reason is null then units else 0 end) as bigint) as due_units,
-        cast(sum(case when exclusion_reason = 'no_calendar' then units else 0 end) as bigint) as gap_units,
+        cast(sum(case when exclusion_reason in ('no_handover_record', 'no_calendar') then units else 0 end) as bigint) as gap_units,
         cast(sum(case when is_on_time then units else 0 end) as bigint) as on_time_units,
         cast(sum(
             case

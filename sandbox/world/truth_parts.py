@@ -65,6 +65,8 @@ def order_parts(world: World) -> pl.DataFrame:
     parts = with_promise(
         parts, world.location_days, place="location", start="clock_at", own="own_promise_at", into="promise_at"
     )
+    sent_orders = world.shipments.select("order", pl.lit(True).alias("is_recorded")).unique()
+    parts = parts.join(sent_orders, on="order", how="left", maintain_order="left")
     return _judged(parts, world)
 
 
@@ -97,6 +99,12 @@ def _judged(parts: pl.DataFrame, world: World) -> pl.DataFrame:
         .then(pl.lit("refunded_before_shipping"))
         .when(by_customer & early)
         .then(pl.lit("cancelled_by_customer"))
+        .when(
+            pl.col("status").is_in(["shipped", "delivered"])
+            & ~pl.col("state").is_in(["done", "cancelled"])
+            & pl.col("is_recorded").is_null()
+        )
+        .then(pl.lit("no_handover_record"))
         .when(pl.col("promise_at").is_null())
         .then(pl.lit("no_calendar"))
         .when(pl.col("promise_at") > now)

@@ -36,7 +36,7 @@ def outcome(tables: Tables) -> Outcome:
             where = {"channel": part["channel_code"], "location": part["location_code"]}
             result.exclude(reason, part["units"], where)
         places = {name: part[f"{name}_code"] for name in ("company", "channel", "location", "carrier")}
-        if reason is None or reason == "no_calendar":
+        if reason in (None, "no_handover_record", "no_calendar"):
             due = part["units"] if reason is None else 0
             on_time = part["units"] if part["is_on_time"] else 0
             ledger.record("on_time_units", part["promised_on"], places, (on_time, due, due, part["units"]))
@@ -272,6 +272,12 @@ def _judge(tables: Tables, channel: Row, order: Row, line: Row, product: Row | N
         )
     ):
         excluded = "cancelled_by_customer"
+    elif (
+        order["status"] in ("shipped", "delivered")
+        and status not in ("done", "cancelled")
+        and not any(known["order_id"] == order["order_id"] for known in tables["shipment"])
+    ):
+        excluded = "no_handover_record"
     elif promise is None:
         excluded = "no_calendar"
     elif promise > clock:

@@ -147,7 +147,7 @@ def test_every_reason_and_state_is_met() -> None:
         "k1b": "orphan service gift_card not_stock_tracked not_managed_on_channel inactive_product not_listed "
         "no_stock_record kit_without_components stale in_flight ok wrong missing",
         "k2": "service gift_card fulfilled_by_other payment_failed not_payable refunded_before_shipping "
-        "cancelled_by_customer no_calendar not_due done preparing open cancelled",
+        "cancelled_by_customer no_handover_record no_calendar not_due done preparing open cancelled",
         "k3a": "orphan undeliverable not_received more_than_shipped refund_only",
         "k3b": "exchange store_credit none no_request_date deferred not_due",
         "k4": "orphan not_published no_observed_price no_expected_price currency_mismatch ambiguous stale in_flight ok "

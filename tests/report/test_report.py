@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from resources.report import build_report
 from resources.report.data import read_report_data
@@ -95,3 +96,15 @@ def test_every_word_exists_in_both_languages() -> None:
         for key, translations in table.items():
             assert len(translations) == len(LANGUAGES), key
             assert all(translations), key
+
+
+def test_every_reason_that_a_kpi_may_give_has_its_words(project_root: Path) -> None:
+    given = {
+        value
+        for path in (project_root / "dbt_like_sql" / "kpis").glob("*.yml")
+        for check in yaml.safe_load(path.read_text(encoding="utf-8")).get("checks", ())
+        if check["kind"] == "accepted_values" and check["column"] == "exclusion_reason"
+        for value in check["values"]
+    }
+    assert "no_handover_record" in given
+    assert given <= set(REASONS), sorted(given - set(REASONS))
