@@ -11,6 +11,7 @@ _API = "/wp-json/wc/v3"
 _DATE = "Sat, 21 Nov 2026 21:47:53 GMT"
 _EXACT = {
     "/data/currencies/current": "currency_current",
+    "/settings/general": "settings_general",
     "/settings/tax": "settings_tax",
     "/settings/products": "settings_products",
 }
@@ -48,8 +49,12 @@ class RecordedWooCommerce:
         if path == "/variations" and not self.has_variations_list:
             return None
         if path.startswith("/products/") and path.endswith("/variations"):
-            return [row for row in self.rows["/variations"] if row["parent_id"] == int(path.split("/")[2])]
+            return self.variations_of(int(path.split("/")[2]))
         return self.rows.get(path)
+
+    def variations_of(self, parent_id: int) -> list[dict[str, Any]]:
+        """The variations of one product."""
+        return [row for row in self.rows["/variations"] if row["parent_id"] == parent_id]
 
     def _page(self, path: str, rows: list[dict[str, Any]], call: Call) -> Reply:
         query = call.query

@@ -28,8 +28,9 @@ class BasicAuth(AuthBase):
 class OAuth1(AuthBase):
     """One-legged OAuth 1.0a with HMAC-SHA256 in the query, as WooCommerce asks over plain http.
 
-    The signature covers the site's own address with scheme http (RFC 5849 section 3.4). Every attempt gets a new nonce: the server
-    takes one once. ``timestamp_s`` is the Unix clock (the server accepts 15 minutes of difference).
+    The signature covers the site's own address with scheme http (RFC 5849 section 3.4): where the site is reached at ``url`` but calls
+    its home ``home_url``, the home is signed. Every attempt gets a new nonce: the server takes one once. ``timestamp_s`` is the Unix
+    clock (the server accepts 15 minutes of difference).
     Source: woocommerce REST API authentication, "Authentication over HTTP".
     """
 
@@ -40,7 +41,11 @@ class OAuth1(AuthBase):
         *,
         timestamp_s: Callable[[], int],
         nonce: Callable[[], str] = lambda: secrets.token_hex(16),
+        url: str = "",
+        home_url: str = "",
     ) -> None:
+        self._url = url.rstrip("/")
+        self._home_url = "http://" + home_url.rstrip("/").partition("://")[2] if home_url else ""
         self._key = key
         self._secret = secret
         self._timestamp_s = timestamp_s
@@ -49,16 +54,19 @@ class OAuth1(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign one request by adding the oauth_ parameters to its query."""
         parts = urlsplit(request.url or "")
-        parameters = parse_qsl(parts.query, keep_blank_values=True)
-        parameters += [
+        own = [
             ("oauth_consumer_key", self._key),
             ("oauth_nonce", self._nonce()),
             ("oauth_signature_method", "HMAC-SHA256"),
             ("oauth_timestamp", str(self._timestamp_s())),
         ]
         address = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-        parameters.append(("oauth_signature", signature(request.method or "GET", address, parameters, self._secret)))
-        request.url = urlunsplit((parts.scheme, parts.netloc, parts.path, urlencode(parameters, quote_via=quote), ""))
+        if self._home_url:
+            address = self._home_url + address.removeprefix(self._url)
+        parameters = [*parse_qsl(parts.query, keep_blank_values=True), *own]
+        own.append(("oauth_signature", signature(request.method or "GET", address, parameters, self._secret)))
+        query = "&".join(filter(None, (parts.query, urlencode(own, quote_via=quote, safe=""))))
+        request.url = urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
         return request
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
+    MICRO_DIGITS,
     Field,
     Page,
     RawText,
@@ -16,7 +17,7 @@ from resources.connectors.sdk.decode import (
     columns_of,
     convert,
     frame_of,
-    money,
+    minor_exponent,
     plain_text,
     scaled,
     shape_rejects,
@@ -99,11 +100,12 @@ def to_batch(
     parents.learn(raw)
     joined = raw.join(parents.frame(), on="parent_id", how="left", maintain_order="left")
     good, rejects = convert(
-        joined.with_columns(pl.lit(currency_code).alias("currency_code")),
+        joined,
         [
-            money("regular_price"),
-            money("price"),
-            money("sale_price"),
+            *[
+                Field(name, scaled(name), name, "money", "a decimal number with a dot, like 12.90")
+                for name in ("regular_price", "price", "sale_price")
+            ],
             Field("weight", scaled("weight"), "weight", "number", "a decimal number with a dot, like 0.85"),
             utc_instant("date_modified_gmt"),
             utc_instant("date_on_sale_from_gmt"),
@@ -115,7 +117,7 @@ def to_batch(
         entity="product",
         raw_text=raw_text,
     )
-    items = _common(good, terms, channel_code)
+    items = _common(good, terms, channel_code, currency_code)
     return Batch(
         received_qty=sum(page.decoded.received_qty for page in pages),
         raw=[(page.name, page.body) for page in pages],
@@ -132,6 +134,7 @@ def to_batch(
 def _table(pages: Sequence[Page[Product]]) -> pl.DataFrame:
     rows = [row for page in pages for row in page.decoded.rows]
     frame = frame_of(_COLUMNS, columns_of(rows, _COLUMNS)).with_columns(
+        pl.Series("name", [_name(row) for row in rows], dtype=pl.String),
         pl.Series("source_position", [text for page in pages for text in source_positions(page)], dtype=pl.String),
         pl.Series("is_managed", [row.manage_stock is not False for row in rows], dtype=pl.Boolean),
         pl.Series("category", [row.categories[0].name if row.categories else None for row in rows], dtype=pl.String),
@@ -140,29 +143,33 @@ def _table(pages: Sequence[Page[Product]]) -> pl.DataFrame:
     return frame.with_columns(plain_text(frame[name]).alias(name) for name in ("name", "category", "brand"))
 
 
-def _common(good: pl.DataFrame, terms: Terms, channel_code: str) -> pl.DataFrame:
+def _name(row: Product) -> str | None:
+    """A variation of an older version has no name: what it chose is what newer ones call it."""
+    if row.name is None and row.attributes:
+        return ", ".join(choice.option for choice in row.attributes if choice.option)
+    return row.name
+
+
+def _common(good: pl.DataFrame, terms: Terms, channel_code: str, currency_code: str) -> pl.DataFrame:
     is_variation = pl.col("parent_id") != 0
     own_id = pl.col("id").cast(pl.String)
     tax_class = pl.coalesce(
         pl.when(is_variation & (pl.col("tax_class") == "parent")).then("parent_tax_class"), "tax_class"
     )
-    rate = (
-        pl.when(pl.col("tax_status") == "none")
-        .then(pl.lit(0, pl.Int64))
-        .otherwise(tax_class.replace_strict(terms.rate_bp, default=None, return_dtype=pl.Int64))
-    )
+    # "parent" is left only where the parent itself could not be read: then its tax is not known
+    taxed_as = pl.when(pl.col("tax_status") == "taxable").then(tax_class).otherwise(pl.lit("=none"))
+    rate = pl.when(taxed_as != "parent").then(taxed_as.replace_strict(terms.rate_bp, default=0, return_dtype=pl.Int64))
     is_live = (pl.col("status") == "publish") & pl.coalesce(pl.col("parent_status"), pl.lit("publish")).eq("publish")
     has_promotion = pl.col("sale_price").is_not_null()
     typed = good.with_columns(
+        taxed_as.alias("taxed_as"),
         rate.alias("tax_rate_bp"),
         is_live.alias("is_active"),
         (is_live & pl.col("purchasable")).alias("is_published"),
     )
 
     def gross(name: str) -> pl.Expr:
-        if terms.is_included:
-            return pl.col(name)
-        return (pl.col(name) * (10_000 + pl.col("tax_rate_bp")) + 5_000) // 10_000
+        return _gross(name, terms, minor_exponent(currency_code))
 
     return typed.select(
         pl.when(is_variation)
@@ -192,7 +199,7 @@ def _common(good: pl.DataFrame, terms: Terms, channel_code: str) -> pl.DataFrame
         pl.col("is_managed").alias("is_stock_managed"),
         "is_published",
         pl.col("backorders_allowed").alias("is_backorder_allowed"),
-        "currency_code",
+        pl.lit(currency_code).alias("currency_code"),
         gross("regular_price").alias("regular_minor"),
         gross("price").alias("effective_minor"),
         pl.when(has_promotion).then(pl.col("date_on_sale_from_gmt")).alias("promotion_starts_at"),
@@ -201,6 +208,30 @@ def _common(good: pl.DataFrame, terms: Terms, channel_code: str) -> pl.DataFrame
         gross("sale_price").alias("promotion_minor"),
         "source_position",
     )
+
+
+def _gross(name: str, terms: Terms, exponent: int) -> pl.Expr:
+    """A price as a buyer of the territory pays it, in minor units: the shop's own arithmetic, in integers of 1e-8, rounded where it rounds.
+
+    Source: WooCommerce's wc_get_price_including_tax and wc_round_tax_total.
+    """
+    price = pl.col(name)
+    if terms.is_included:
+        return _rounded(price, exponent).floordiv(10 ** (MICRO_DIGITS - exponent))
+    total: pl.Expr = pl.when(pl.col("taxed_as") != "parent").then(price)
+    for tax_class, rates in terms.rates_ppm.items():
+        with_tax = price
+        for rate in rates if terms.is_rounded_per_rate else (sum(rates),):
+            # in two steps, so that no product leaves 64 bits
+            tax = price // 10**6 * rate + price % 10**6 * rate // 10**6
+            with_tax = with_tax + (_rounded(tax, terms.price_decimals) if terms.is_rounded_per_rate else tax)
+        total = pl.when(pl.col("taxed_as") == tax_class).then(with_tax).otherwise(total)
+    return _rounded(total, min(terms.price_decimals, exponent)).floordiv(10 ** (MICRO_DIGITS - exponent))
+
+
+def _rounded(amount: pl.Expr, decimals: int) -> pl.Expr:
+    step: int = 10 ** (MICRO_DIGITS - decimals)
+    return (amount + step // 2).floordiv(step).mul(step)
 
 
 def _grams(terms: Terms) -> pl.Expr:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -14,10 +13,14 @@ from resources.connectors.sdk.auth import BasicAuth, OAuth1
 from resources.connectors.sdk.decode import Decoded, Page, RowDecoder, plain
 from resources.connectors.sdk.http import Answer, HttpClient, Judge, SessionFactory, Verdict
 from resources.connectors.sdk.paging import NumberedPages, in_order
+from resources.errors import PermanentError, Where
 
 T = TypeVar("T")
 
-API = "/wp-json/wc/v3"
+API = "/wc/v3"
+# Without pretty permalinks the route goes in the query. Until 11.1 WooCommerce looks at a key only where its prefix stands in the
+# address (woocommerce issue 41191), so the address names it: WordPress itself ignores that parameter.
+_ROOTS = {"pretty": "/wp-json", "plain": "/index.php?etalon=/wp-json/wc/&rest_route="}
 LARGEST_PAGE = 100  # the API refuses more: 400 rest_invalid_param
 _SECRETS = (b"order_key", b"payment_url")
 _ANY_SECRET = re.compile(rb'"(order_key|payment_url)"\s*:\s*"(?:[^"\\]|\\.)*"')
@@ -44,19 +47,35 @@ def scrub(body: bytes) -> bytes:
     return body
 
 
+_NO_KEY_SEEN = (
+    "the shop saw no key: give the key read access; if it has, either the web server drops the Authorization header (PHP as CGI: let it "
+    "through, for Apache `CGIPassAuth On`), or a proxy before the shop does not say that it was called by https (X-Forwarded-Proto)"
+)
+_KEY_REFUSED = (
+    "check key and secret in retailer.yaml; over http, where requests are signed, also that `home_url` is the shop's own address "
+    "(WordPress > Settings > General), which the signature covers, and that the clocks agree"
+)
+_NOT_THE_API = (
+    "the web server answers, not WooCommerce's API: check that the url is the shop's home; where the shop has plain permalinks, "
+    "put `permalinks: plain` in retailer.yaml"
+)
+
+
 def judge(status: int, body: bytes) -> Verdict | None:
     """WooCommerce answers some refusals with 500 (``woocommerce_rest_...``): those are permanent. A 401 says what is wrong."""
     try:
         error = msgspec.json.decode(body, type=ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+        return (
+            Verdict(is_retryable=False, what="a page that is not JSON", action=_NOT_THE_API) if status == 404 else None
+        )
     what = f"{error.code}: {plain(error.message)[:300]}" if error.code else ""
     is_business = error.code.startswith(("woocommerce_rest_", "rest_"))
     action = None
     if status == 401:
-        action = "check key and secret in retailer.yaml, that the key may read, and that the url is https where Basic is meant"
+        action = _NO_KEY_SEEN if error.code == "woocommerce_rest_cannot_view" else _KEY_REFUSED
     elif error.code == "rest_no_route":
-        action = "this WooCommerce has no such route: it may be too old, or its permalinks are off"
+        action = "this WooCommerce has no such route: it may be too old, or switched off"
     return Verdict(
         is_retryable=status in (408, 425, 429) or (status >= 500 and not is_business), what=what, action=action
     )
@@ -67,16 +86,11 @@ def has_no_route(what: str) -> bool:
     return "rest_no_route" in what
 
 
-@dataclass
-class Collection:
-    """What is known about a collection while it is read: the total announced so far, and the ids met."""
-
-    path: str
-    announced_qty: int = 0
-
-
 class WooClient:
-    """Reads one shop at its home address ``url``. Over plain http, where Basic is not looked at, requests are signed with OAuth 1.0a."""
+    """Reads one shop at ``url``. Over plain http, where Basic is not looked at, requests are signed with OAuth 1.0a.
+
+    ``home_url``: what the shop calls its home, when it is reached at another address. ``permalinks``: `plain` puts routes in the query.
+    """
 
     def __init__(
         self,
@@ -89,12 +103,14 @@ class WooClient:
         session_factory: SessionFactory | None = None,
         workers: int = 4,
         page_size: int = LARGEST_PAGE,
+        home_url: str | None = None,
+        permalinks: Literal["pretty", "plain"] = "pretty",
         **http: Any,
     ) -> None:
         auth = (
             BasicAuth(key, secret)
             if url.startswith("https://")
-            else OAuth1(key, secret, timestamp_s=lambda: int(clock().timestamp()))
+            else OAuth1(key, secret, timestamp_s=lambda: int(clock().timestamp()), url=url, home_url=home_url or url)
         )
         judged: Judge = judge
         self._http = HttpClient(
@@ -107,6 +123,8 @@ class WooClient:
             session_factory=session_factory,
             **http,
         )
+        self._system_code = system_code
+        self._root = _ROOTS[permalinks]
         self._workers = workers
         self._page_size = min(page_size, LARGEST_PAGE)
 
@@ -114,12 +132,12 @@ class WooClient:
         self, path: str, params: Mapping[str, str], parse: Callable[[bytes], T], *, stream: str | None = None
     ) -> Answer[T]:
         """GET a path of the API."""
-        return self._http.get(API + path, params, parse=parse, stream=stream)
+        return self._http.get(self._root + API + path, params, parse=parse, stream=stream)
 
     def site_index(self, parse: Callable[[bytes], T]) -> Answer[T]:
         """GET the site's own description: its name and zone."""
         return self._http.get(
-            "/wp-json/", {"_fields": "name,url,home,gmt_offset,timezone_string,namespaces"}, parse=parse
+            self._root + "/", {"_fields": "name,url,home,gmt_offset,timezone_string,namespaces"}, parse=parse
         )
 
     def first_page(
@@ -195,7 +213,13 @@ class WooClient:
         answer = self.get(path, asked, decoder.decode, stream=stream)
         row_qty = answer.value.received_qty
         total_text = answer.headers.get("X-WP-Total", "")
-        total = int(total_text) if total_text.isdigit() else row_qty
+        if not total_text.isdigit():
+            raise PermanentError(
+                f"the shop does not tell how many rows {path} has: its answer came without X-WP-Total",
+                where=Where(system_code=self._system_code, stream=stream, request_id=answer.request_id),
+                action="something between us and the shop (a cache, a proxy, a security plugin) removes X-WP-Total: let it through",
+            )
+        total = int(total_text)
         if pages is not None:
             pages.update_state(total, row_qty)
         return Page(f"{name} page {number}", answer.body, answer.value), total, row_qty

@@ -23,12 +23,19 @@ class Named(msgspec.Struct, gc=False):
     name: str = ""
 
 
+class Choice(msgspec.Struct, gc=False):
+    """What a variation chose of an attribute; a product has no ``option``, it lists them."""
+
+    option: Text = None
+
+
 class Product(msgspec.Struct, gc=False):
-    """A row of /products, and of /variations, which has ``parent_id`` and no type of its own besides `variation`."""
+    """A row of /products, and of /variations, which has ``parent_id`` and no type of its own besides `variation`.
+
+    The variations of older versions have neither name, nor type, nor parent.
+    """
 
     id: int
-    name: Text
-    type: str
     status: str
     sku: Text
     price: Text
@@ -47,6 +54,9 @@ class Product(msgspec.Struct, gc=False):
     date_modified_gmt: Text
     date_on_sale_from_gmt: Text
     date_on_sale_to_gmt: Text
+    name: Text = None
+    type: str = "variation"
+    attributes: list[Choice] = []
     global_unique_id: Text = None
     parent_id: int = 0
     categories: list[Named] = []
@@ -164,7 +174,12 @@ class Rate(msgspec.Struct, gc=False):
     tax_class: str = msgspec.field(name="class", default="standard")
     state: str = ""
     postcode: str = ""
+    city: str = ""
+    postcodes: list[str] = []
+    cities: list[str] = []
     priority: int = 1
+    order: int = 0
+    compound: bool = False
 
 
 class Setting(msgspec.Struct, gc=False):
