@@ -79,7 +79,7 @@ def test_an_hour_later_nothing_is_new_and_no_row_changes(recorded: DemoOutcome, 
 
     summary = run_job(runtime, full=False)
 
-    assert summary.is_good, summary
+    assert summary.is_good, (summary.errors, [check for check in summary.failed_checks if check.is_error])
     again = {
         (manifest.system_code, manifest.stream): manifest.landed_qty
         for manifest in runtime.operations.manifests()
