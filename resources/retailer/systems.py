@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -73,26 +74,40 @@ class ImportedOrders(Declared):
 
 
 class PrestaShopSystem(SystemConfig):
-    """A PrestaShop shop read through its Webservice. ``language_id`` chooses among translated texts."""
+    """A PrestaShop shop read through its Webservice. ``language_id`` chooses among translated texts.
+
+    ``shop_id``: which shop of an installation with several; without it the installation must have only one active shop.
+    """
 
     kind: Literal["prestashop"]
     url: BaseUrl
     key: SecretStr
     channel: Code
     language_id: Positive = 1
+    shop_id: Positive | None = None
     imported_orders: ImportedOrders | None = None
     order_tags: bool = False
     verify_tls: bool = True
 
 
+OrderStatus = Literal["pending", "on_hold", "payable", "shipped", "delivered", "cancelled", "failed", "refunded"]
+
+
 class WooCommerceSystem(SystemConfig):
-    """A WooCommerce shop read through REST v3; ``key`` and ``secret`` are its consumer key and secret."""
+    """A WooCommerce shop read through REST v3; ``key`` and ``secret`` are its consumer key and secret.
+
+    ``home_url``: what the shop calls its home, when it is reached at another address. ``permalinks``: `plain` where the shop has no
+    pretty ones. ``statuses``: the states of orders that a plugin adds (or means otherwise), in our words.
+    """
 
     kind: Literal["woocommerce"]
     url: BaseUrl
     key: SecretStr
     secret: SecretStr
     channel: Code
+    home_url: BaseUrl | None = None
+    permalinks: Literal["pretty", "plain"] = "pretty"
+    statuses: Mapping[Code, OrderStatus] = {}
     order_tags: bool = False
     verify_tls: bool = True
 

@@ -11,6 +11,7 @@ _API = "/wp-json/wc/v3"
 _DATE = "Sat, 21 Nov 2026 21:47:53 GMT"
 _EXACT = {
     "/data/currencies/current": "currency_current",
+    "/orders/statuses": "order_statuses",
     "/settings/general": "settings_general",
     "/settings/tax": "settings_tax",
     "/settings/products": "settings_products",

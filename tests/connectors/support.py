@@ -29,7 +29,7 @@ def retailer(territory: str = "FR") -> Any:
 
 def system(kind: str, **changes: Any) -> Any:
     """A system as retailer.yaml declares it."""
-    declared = {
+    declared: dict[str, Any] = {
         "code": "shop",
         "kind": kind,
         "url": "https://shop.example",
@@ -38,8 +38,12 @@ def system(kind: str, **changes: Any) -> Any:
         "channel": "web-fr",
         "time_zone": "Europe/Paris",
         "language_id": 2,
+        "shop_id": None,
         "imported_orders": SimpleNamespace(module="mkpconnector", channel="marketplace", number_tag="mkp"),
         "order_tags": True,
+        "home_url": None,
+        "permalinks": "pretty",
+        "statuses": {},
         "verify_tls": True,
         "page_size": 7,
         "workers": 3,

@@ -272,7 +272,6 @@ def broken_line(**changes: Any) -> dict[str, Any]:
 BROKEN = [  # a broken order, the rule it breaks, the entity refused, whether the order is refused
     (order_row(5, total="1105,395"), "money", "order", True),
     (order_row(5, date_created_gmt="2026-13-01T00:00:00"), "date", "order", True),
-    (order_row(5, status="my-plugin"), "known_status", "order", True),
     (order_row(5, customer_id="abc"), "shape", "order", True),
     (order_row(5, fee_lines=[{"total": "x", "total_tax": "0"}]), "money", "order", True),
     (broken_line(quantity=1.5), "shape", "order_line", False),
@@ -289,7 +288,7 @@ def test_a_broken_row_is_refused_with_its_text_and_the_others_go_on(
     assert isinstance(reject, Reject)
     assert (reject.rule, reject.entity, reject.is_root) == (rule, entity, is_root)
     assert "orders page 1 row 3" in reject.position
-    assert json.loads(reject.raw)["id"] in (5, 138)
+    assert json.loads(reject.raw)["id"] == 5, "a refused line keeps its whole order, to be replayed"
     assert found.reading.announced_qty == found.landed_qty + sum(reject.is_root for reject in found.rejects) == 4
     kept = found.frames["order"]["order_external_id"].to_list()
     assert kept == (["1", "2", "9"] if is_root else ["1", "2", "5", "9"])
@@ -306,6 +305,88 @@ def test_replayed_rows_keep_their_positions() -> None:
     assert batch.frames["order"]["total_minor"].to_list() == [7538]
     again = reader.replay(stream_of(reader, "orders"), [RawRow(reject.position, reject.raw, "")], now=NOW)
     assert [refused.position for refused in again.rejects] == [reject.position]
+
+
+def test_a_refused_line_is_replayed_with_its_order() -> None:
+    order = broken_line(quantity=1.5)
+    order["line_items"][1] |= {"id": "x"}
+    reader = connector(shop_of([order]))
+    first = read(reader, "orders")
+    assert first.frames["order_line"].height == 0
+    whole = json.dumps(order_row(5))
+    mended = [RawRow(reject.position, whole, reject.context) for reject in first.rejects]
+    batch = reader.replay(stream_of(reader, "orders"), mended, now=NOW)
+    assert [reject.position for reject in first.rejects] == ["orders page 1 row 1 line 1", "orders page 1 row 1 line 2"]
+    assert (batch.received_qty, list(batch.rejects)) == (1, [])
+    assert batch.frames["order"].height == 1
+    assert batch.frames["order_line"]["line_external_id"].to_list() == ["138", "139"]
+    half = [RawRow(reject.position, reject.raw.replace("1.5", "1"), reject.context) for reject in first.rejects]
+    again = reader.replay(stream_of(reader, "orders"), half, now=NOW)
+    assert [(reject.position, reject.is_root) for reject in again.rejects] == [("orders page 1 row 1 line 2", False)]
+    assert again.frames["order_line"]["line_external_id"].to_list() == ["138"]
+    broken = [
+        RawRow(row.position, row.raw.replace('"currency": "EUR"', '"currency": 1'), row.context) for row in mended
+    ]
+    refused = reader.replay(stream_of(reader, "orders"), broken, now=NOW)
+    assert [(reject.position, reject.is_root) for reject in refused.rejects] == [
+        ("orders page 1 row 1", True),
+        ("orders page 1 row 1 line 1", False),
+        ("orders page 1 row 1 line 2", False),
+    ]
+
+
+PAID, DONE = "2026-11-01T10:00:00", "2026-11-02T10:00:00"
+STATUSES = [  # status in the shop, when paid, when completed, statuses in retailer.yaml, our status, whether it is told
+    ("dispatched", PAID, None, {"dispatched": "shipped"}, "shipped", False),
+    ("dispatched", PAID, None, {"wc-dispatched": "shipped"}, "shipped", False),
+    ("completed", PAID, DONE, {"completed": "delivered"}, "delivered", False),
+    ("completed", PAID, DONE, {}, "shipped", False),
+    ("my-plugin", PAID, DONE, {}, "shipped", True),
+    ("my-plugin", PAID, None, {}, "payable", True),
+    ("my-plugin", None, None, {}, "pending", True),
+]
+
+
+@pytest.mark.parametrize(("status", "paid", "completed", "declared", "expected", "is_told"), STATUSES)
+def test_an_order_in_a_state_of_a_plugin_is_kept(
+    status: str, paid: str | None, completed: str | None, declared: dict[str, str], expected: str, is_told: bool
+) -> None:
+    order = order_row(5, status=status, date_paid_gmt=paid, date_completed_gmt=completed)
+    found = read(connector(shop_of([order, order_row(6)]), statuses=declared), "orders")
+    head = row(found.frames["order"], order_external_id="5")
+    assert (head["status"], found.rejects) == (expected, [])
+    assert head["payable_at"] == (datetime(2026, 11, 1, 10, tzinfo=UTC) if paid else None)
+    assert any(status in note and "`statuses`" in note for note in found.reading.notes) == is_told
+
+
+def test_check_access_lists_the_states_it_does_not_know() -> None:
+    shop = RecordedWooCommerce()
+
+    def with_plugin(call: Call) -> Reply:
+        if call.path.endswith("/orders/statuses"):
+            return Reply(200, b'[{"slug":"processing","name":"a"},{"slug":"wc-dispatched","name":"b"}]')
+        return shop(call)
+
+    def old(call: Call) -> Reply:
+        if call.path.endswith("/orders/statuses"):
+            return Reply(404, b'{"code":"rest_no_route","message":"No route"}')
+        if call.path.endswith("/reports/orders/totals"):
+            return Reply(200, b'[{"slug":"dispatched","name":"b","total":3}]')
+        return shop(call)
+
+    def told(answers: Callable[[Call], Reply], **changes: Any) -> str:
+        checks = {check.subject: check for check in connector(answers, **changes).check_access()}
+        return checks["order statuses"].detail
+
+    assert told(shop) == "all 8 are known"
+    for answers in (with_plugin, old):
+        assert told(answers).startswith("not known: dispatched;")
+    assert "are known" in told(with_plugin, statuses={"dispatched": "shipped"})
+
+
+def test_free_text_of_refunds_is_sealed() -> None:
+    declared = {stream.name: stream.has_personal_data for stream in connector(RecordedWooCommerce()).streams()}
+    assert declared == {"products": False, "orders": True, "refunds": True, "customers": True}
 
 
 def test_tags_of_orders_and_lines() -> None:

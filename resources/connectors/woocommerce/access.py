@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from resources.connectors.sdk.stream import AccessCheck
 from resources.connectors.woocommerce.client import WooClient, has_no_route
-from resources.connectors.woocommerce.rows import SiteIndex
+from resources.connectors.woocommerce.rows import SiteIndex, Status
 from resources.errors import EtalonError
 
 _INDEX = msgspec.json.Decoder(SiteIndex)
 _ANY = msgspec.json.Decoder(list[msgspec.Raw])
+_STATUSES = msgspec.json.Decoder(list[Status])
+_NEVER_ORDERS = frozenset({"trash", "auto-draft"})
 _PROBES: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("products", "/products", {"status": "any"}),
     ("variations", "/variations", {}),
@@ -20,8 +24,11 @@ _PROBES: tuple[tuple[str, str, dict[str, str]], ...] = (
 )
 
 
-def check(client: WooClient, time_zone: str) -> tuple[AccessCheck, ...]:
-    """Connect, read one row of each stream, and compare the zones. A failed line does not stop the others, but for the first."""
+def check(client: WooClient, time_zone: str, statuses: Mapping[str, str]) -> tuple[AccessCheck, ...]:
+    """Connect, read one row of each stream, compare the zones and the states of orders (``statuses``: those known).
+
+    A failed line does not stop the others, but for the first.
+    """
     try:
         index = client.site_index(_INDEX.decode).value
     except EtalonError as error:
@@ -34,6 +41,7 @@ def check(client: WooClient, time_zone: str) -> tuple[AccessCheck, ...]:
         )
     ]
     checks.append(_zone(index, time_zone))
+    checks.append(_statuses(client, statuses))
     writable: list[str] = []
     for name, path, params in _PROBES:
         try:
@@ -54,7 +62,7 @@ def check(client: WooClient, time_zone: str) -> tuple[AccessCheck, ...]:
     checks.append(
         AccessCheck(
             "write",
-            bool(writable),
+            True if writable else None,
             f"the site takes writes on {', '.join(writable)}; whether this KEY may is only known by writing "
             "(a read-only key is refused then): look under WooCommerce > Settings > Advanced > REST API"
             if writable
@@ -62,6 +70,29 @@ def check(client: WooClient, time_zone: str) -> tuple[AccessCheck, ...]:
         )
     )
     return tuple(checks)
+
+
+def _statuses(client: WooClient, known: Mapping[str, str]) -> AccessCheck:
+    name = "order statuses"
+    try:
+        try:
+            found = client.get("/orders/statuses", {}, _STATUSES.decode).value
+        except EtalonError as error:
+            if not has_no_route(str(error)):
+                raise
+            # older versions list them here only
+            found = client.get("/reports/orders/totals", {}, _STATUSES.decode).value
+    except EtalonError as error:
+        return AccessCheck(name, True, f"the shop does not list them to this key ({error}): a run names those it meets")
+    unknown = sorted({status.slug.removeprefix("wc-") for status in found} - set(known) - _NEVER_ORDERS)
+    if not unknown:
+        return AccessCheck(name, True, f"all {len(found)} are known")
+    return AccessCheck(
+        name,
+        True,
+        f"not known: {', '.join(unknown)}; such orders are kept with the state their dates tell, until retailer.yaml says under "
+        "`statuses` what they mean",
+    )
 
 
 def _zone(index: SiteIndex, time_zone: str) -> AccessCheck:

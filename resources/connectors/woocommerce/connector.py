@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from resources.errors import PermanentError, Where
 from resources.privacy import Tokeniser
 
 KIND = "woocommerce"
+_VARIATIONS_OF = re.compile(r"variations of (\d+) ")
 T = TypeVar("T")
 
 
@@ -44,6 +47,8 @@ def build(
         session_factory=session_factory,
         workers=system.workers,
         page_size=system.page_size,
+        home_url=system.home_url,
+        permalinks=system.permalinks,
         **{**network_options(system), **http},
     )
     return WooCommerceConnector(
@@ -53,6 +58,7 @@ def build(
         territory=retailer.channel(system.channel).tax_territory,
         time_zone=system.time_zone,
         order_tags=system.order_tags,
+        statuses=orders.statuses_of(system.statuses),
         tokeniser=tokeniser,
     )
 
@@ -69,6 +75,7 @@ class WooCommerceConnector:
         territory: str,
         time_zone: str,
         order_tags: bool,
+        statuses: Mapping[str, str],
         tokeniser: Tokeniser,
     ) -> None:
         self.system_code = system_code
@@ -77,6 +84,7 @@ class WooCommerceConnector:
         self._territory = territory
         self._time_zone = time_zone
         self._order_tags = order_tags
+        self._statuses = statuses
         self._tokeniser = tokeniser
 
     def streams(self) -> tuple[Stream, ...]:
@@ -113,15 +121,33 @@ class WooCommerceConnector:
         )
 
     def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:  # noqa: ARG002
-        """Map raw rows again, with the present mapping; they keep the positions they had."""
-        body = b"[" + b",".join(row.raw.encode() for row in rows) + b"]"
-        labels = tuple(row.position for row in rows)
+        """Map raw rows again, with the present mapping; they keep the positions they had.
+
+        The raw text of a part (``... line 2``) is its whole order: the order is mapped once, however many of its parts are replayed.
+        """
+        whole: dict[str, RawRow] = {}
+        for row in rows:
+            whole.setdefault(_root_position(row.position), row)
+        batch = self._replayed(stream, list(whole), [row.raw for row in whole.values()])
+        # a part of an order that is refused again is refused with it
+        refused = {reject.position: reject for reject in batch.rejects if reject.is_root}
+        parts = [
+            replace(refused[_root_position(row.position)], position=row.position, is_root=False)
+            for row in rows
+            if row.position not in whole and _root_position(row.position) in refused
+        ]
+        batch.rejects = [*batch.rejects, *parts]
+        return batch
+
+    def _replayed(self, stream: Stream, positions: Sequence[str], texts: Sequence[str]) -> Batch:
+        body = b"[" + b",".join(text.encode() for text in texts) + b"]"
+        labels = tuple(positions)
 
         def page(decoder: RowDecoder[T]) -> Page[T]:
             return Page("replay", body, decoder.decode(body), labels=labels)
 
         if stream.name == ORDERS.name:
-            return self._order_batch([self._exploded(page(orders.DECODER))])
+            return self._order_batch([self._exploded(page(orders.DECODER))], Counter())
         if stream.name == REFUNDS.name:
             return self._refund_batch([self._beside_refund(page(refunds.DECODER))])
         if stream.name == CUSTOMERS.name:
@@ -131,25 +157,50 @@ class WooCommerceConnector:
         parents = catalogue.Parents()
         for parent_page in self._pages("/products", {"status": "any"}, catalogue.DECODER, stream.name, _product_id):
             self._product_batch([parent_page], currency_code, terms, parents)
-        return self._product_batch([page(catalogue.DECODER)], currency_code, terms, parents)
+        again = page(catalogue.DECODER)
+        for row, index in zip(again.decoded.rows, again.decoded.positions, strict=True):
+            listed_under = _VARIATIONS_OF.match(labels[index])
+            if listed_under and not row.parent_id:
+                row.parent_id = int(listed_under[1])
+        return self._product_batch([again], currency_code, terms, parents)
 
     def check_access(self) -> tuple[AccessCheck, ...]:
         """Connect and tell what the key may read, what is known of its right to write, and the zone. Writes nothing."""
-        return access.check(self._client, self._time_zone)
+        return access.check(self._client, self._time_zone, self._statuses)
 
     # ------------------------------------------------------------ streams
 
     def _orders(self, since_at: datetime | None, watermark_at: datetime) -> Reading:
+        unknown: Counter[str] = Counter()
         params = {"status": "any"}
         if since_at is not None:
             # strictly greater, in seconds; dates_are_gmt, or a naive value is read in the site's zone
             after = (since_at - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
             params |= {"modified_after": after, "dates_are_gmt": "true"}
         reading = self._whole(
-            ORDERS, "/orders", params, orders.DECODER, watermark_at, self._order_batch, prepare=self._exploded
+            ORDERS,
+            "/orders",
+            params,
+            orders.DECODER,
+            watermark_at,
+            lambda pages: self._order_batch(pages, unknown),
+            prepare=self._exploded,
         )
         reading.is_full = since_at is None
+        reading.batches = self._with_notes(reading, reading.batches, unknown)
         return reading
+
+    @staticmethod
+    def _with_notes(reading: Reading, batches: Iterator[Batch], unknown: Counter[str]) -> Iterator[Batch]:
+        yield from batches
+        reading.notes = [
+            *reading.notes,
+            *[
+                f"{qty} orders have the status {status}, which is not known: their dates tell their state; declare it under `statuses` "
+                "in retailer.yaml"
+                for status, qty in sorted(unknown.items())
+            ],
+        ]
 
     def _products(self, currency_code: str, watermark_at: datetime) -> Reading:
         terms = self._terms()
@@ -288,8 +339,14 @@ class WooCommerceConnector:
             pages, channel_code=self._channel_code, currency_code=currency_code, terms=terms, parents=parents
         )
 
-    def _order_batch(self, pages: list[Page[Any]]) -> Batch:
-        return orders.to_batch(pages, channel_code=self._channel_code, tokeniser=self._tokeniser)
+    def _order_batch(self, pages: list[Page[Any]], unknown: Counter[str]) -> Batch:
+        return orders.to_batch(
+            pages,
+            channel_code=self._channel_code,
+            tokeniser=self._tokeniser,
+            statuses=self._statuses,
+            unknown=unknown,
+        )
 
     def _exploded(self, page: Page[Any]) -> Page[Any]:
         return orders.explode(page, order_tags=self._order_tags)
@@ -302,6 +359,10 @@ class WooCommerceConnector:
 
     def _customer_batch(self, pages: list[Page[Any]]) -> Batch:
         return customers.to_batch(pages, tokeniser=self._tokeniser)
+
+
+def _root_position(position: str) -> str:
+    return position.partition(" line ")[0]
 
 
 def _row_id(row: Any) -> int:

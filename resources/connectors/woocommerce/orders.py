@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -70,6 +71,7 @@ _ORDER = {
     "date_created_gmt": pl.String,
     "date_modified_gmt": pl.String,
     "date_paid_gmt": pl.String,
+    "date_completed_gmt": pl.String,
     "billing.first_name": pl.String,
     "billing.last_name": pl.String,
     "billing.email": pl.String,
@@ -98,7 +100,7 @@ class _LooseOrder(msgspec.Struct):
 
 
 def _repair(raw: bytes, index: int) -> tuple[Any, list[BadRow]]:
-    """Keep an order without those of its lines that do not have the promised shape."""
+    """Keep an order without those of its lines that do not have the promised shape. A bad line keeps the whole order, to be replayed."""
     try:
         loose = msgspec.json.decode(raw, type=_LooseOrder)
         document = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
@@ -110,7 +112,7 @@ def _repair(raw: bytes, index: int) -> tuple[Any, list[BadRow]]:
         try:
             order.line_items.append(msgspec.json.decode(line, type=Line))
         except msgspec.ValidationError as error:
-            bad.append(BadRow(index, bytes(line), str(error), entity="order_line", suffix=f" line {number}"))
+            bad.append(BadRow(index, raw, str(error), entity="order_line", suffix=f" line {number}"))
     return order, bad
 
 
@@ -127,8 +129,24 @@ def explode(page: Page[Order], *, order_tags: bool) -> Page[Order]:
     return Page(page.name, page.body, Decoded([], page.decoded.positions, page.decoded.bad), tables, page.labels)
 
 
-def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, tokeniser: Tokeniser) -> Batch:
-    """Map exploded pages of orders. Grain: one row per order, and one per order and line; money in minor units of its currency."""
+def statuses_of(declared: Mapping[str, str]) -> dict[str, str]:
+    """A shop's states and ours: the built-in ones and those declared for this shop, with or without WooCommerce's own ``wc-``."""
+    return {**STATUSES, **{status.removeprefix("wc-"): ours for status, ours in declared.items()}}
+
+
+def to_batch(
+    pages: Sequence[Page[Order]],
+    *,
+    channel_code: str,
+    tokeniser: Tokeniser,
+    statuses: Mapping[str, str],
+    unknown: Counter[str],
+) -> Batch:
+    """Map exploded pages of orders. Grain: one row per order, and one per order and line; money in minor units of its currency.
+
+    ``statuses``: the shop's states and ours. An order in another one (a plugin's own) is kept with the state its dates tell;
+    ``unknown`` counts them.
+    """
     raw_text = RawText(pages, DECODER)
     raw_orders = put_together([page.extra["orders"] for page in pages], ORDER_TAGS)
     orders, order_rejects = convert(
@@ -145,23 +163,20 @@ def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, tokeniser: Toke
                     "date_created_gmt",
                     "date_modified_gmt",
                     "date_paid_gmt",
+                    "date_completed_gmt",
                     "_cancelled_at_gmt",
                     "_promised_ship_by_gmt",
                     "_available_from_gmt",
                 )
             ],
-            Field(
-                "our_status",
-                pl.col("status").replace_strict(STATUSES, default=None, return_dtype=pl.String),
-                "status",
-                "known_status",
-                f"one of {', '.join(STATUSES)}: a plugin's own status has no meaning here",
-            ),
             clean_text("number"),
         ],
         entity="order",
         raw_text=raw_text,
     )
+    orders = orders.with_columns(_our_status(statuses).alias("our_status"))
+    is_unknown = ~orders["status"].is_in(list(statuses))
+    unknown.update(orders.filter(is_unknown)["status"].to_list())
     raw_lines = put_together([page.extra["lines"] for page in pages], LINE_TAGS)
     if order_rejects:
         raw_lines = raw_lines.join(orders.select(pl.col("id").alias("order_id")), on="order_id", how="semi")
@@ -177,6 +192,19 @@ def to_batch(pages: Sequence[Page[Order]], *, channel_code: str, tokeniser: Toke
         rejects=[*shape_rejects(pages, entity="order"), *order_rejects, *line_rejects],
         personal=personal.rows,
         raw_at=lambda position: (raw_text(position), ""),
+    )
+
+
+def _our_status(statuses: Mapping[str, str]) -> pl.Expr:
+    told_by_dates = (
+        pl.when(pl.col("date_completed_gmt").is_not_null())
+        .then(pl.lit("shipped"))
+        .when(pl.col("date_paid_gmt").is_not_null())
+        .then(pl.lit("payable"))
+        .otherwise(pl.lit("pending"))
+    )
+    return pl.coalesce(
+        pl.col("status").replace_strict(dict(statuses), default=None, return_dtype=pl.String), told_by_dates
     )
 
 

@@ -126,6 +126,13 @@ class Order(msgspec.Struct, gc=False):
     fee_lines: list[Fee]
     shipping_lines: list[ShippingLine]
     meta_data: list[Meta]
+    date_completed_gmt: Text = None
+
+
+class Status(msgspec.Struct, gc=False):
+    """A state that the shop's orders may have."""
+
+    slug: str
 
 
 class RefundLine(msgspec.Struct, gc=False):

@@ -36,6 +36,7 @@ REFUNDS = Stream(
     entities=("refund", "refund_line"),
     keys=("id",),
     change_tracking="full_snapshot",
+    has_personal_data=True,  # no name in it, but a free text: the reason
     blind_spots=(
         "a refund of an amount only does not say which lines it pays back",
         "whether the buyer's bank has the money is not known",
