@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SYSTEM ?= prestashop
 
-.PHONY: help setup services demo ui test check lint types imports sql live clean
+.PHONY: help setup services demo ui test check lint types imports sql live bench clean
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ sql: $(STAMP) ## Style of the SQL models
 
 live: $(STAMP) ## Connector tests against a real shop: make live SYSTEM=prestashop (address and key in the environment)
 	$(BIN)/python -m pytest tests/connectors -m live -k $(SYSTEM)
+
+bench: $(STAMP) ## What reading costs, at small sizes (benchmarks/README.md tells more)
+	@for name in extraction csv_feed xml_feed contracts; do $(BIN)/python -m benchmarks.$$name || exit 1; echo; done
 
 clean: ## Remove the environment, caches and all data of the demo
 	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -24,7 +24,7 @@ class PersonalValues:
         hashed = {"email": self._tokeniser.email, "phone": self._tokeniser.phone, "name": self._tokeniser.name}[kind](
             distinct
         )
-        for token, value in zip(hashed, distinct, strict=True):
+        for token, value in zip(hashed.to_list(), distinct.to_list(), strict=True):
             if token is not None:
                 self._seen.setdefault((token, kind), value.strip())
         return values.replace_strict(distinct, hashed, default=None, return_dtype=pl.String)
