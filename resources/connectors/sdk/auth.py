@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -30,7 +31,7 @@ class OAuth1(AuthBase):
 
     The signature covers the site's own address with scheme http (RFC 5849 section 3.4): where the site is reached at ``url`` but calls
     its home ``home_url``, the home is signed. Every attempt gets a new nonce: the server takes one once. ``timestamp_s`` is the Unix
-    clock (the server accepts 15 minutes of difference).
+    clock, the real one and not the run's, which may be set: the server accepts 15 minutes of difference.
     Source: woocommerce REST API authentication, "Authentication over HTTP".
     """
 
@@ -39,7 +40,7 @@ class OAuth1(AuthBase):
         key: str,
         secret: str,
         *,
-        timestamp_s: Callable[[], int],
+        timestamp_s: Callable[[], float] = time.time,
         nonce: Callable[[], str] = lambda: secrets.token_hex(16),
         url: str = "",
         home_url: str = "",
@@ -58,7 +59,7 @@ class OAuth1(AuthBase):
             ("oauth_consumer_key", self._key),
             ("oauth_nonce", self._nonce()),
             ("oauth_signature_method", "HMAC-SHA256"),
-            ("oauth_timestamp", str(self._timestamp_s())),
+            ("oauth_timestamp", str(int(self._timestamp_s()))),
         ]
         address = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
         if self._home_url:

@@ -110,7 +110,7 @@ class WooClient:
         auth = (
             BasicAuth(key, secret)
             if url.startswith("https://")
-            else OAuth1(key, secret, timestamp_s=lambda: int(clock().timestamp()), url=url, home_url=home_url or url)
+            else OAuth1(key, secret, url=url, home_url=home_url or url)
         )
         judged: Judge = judge
         self._http = HttpClient(
