@@ -51,11 +51,11 @@ def _canonical_assets(runtime: Runtime) -> dg.AssetsDefinition:
         selected = [(key, entity) for key, entity in keys.items() if key in context.selected_asset_keys]
         loads: dict[str, EntityLoad] = {}
         with runtime.writer(LOAD_STEP) as con:
-            # Always: the tables are small, and every run has its own clock.
-            retailer_rows = runtime.load_retailer_tables(con, run_id=context.run.run_id)
             for number, (_, entity) in enumerate(selected):
                 runtime.report(Progress(LOAD_STEP, entity.name, number, len(selected)))
                 loads[entity.name] = runtime.load_entity(con, entity.name)
+            # Always: the tables are small, and every run has its own clock. Last, as the calendar begins with the oldest order.
+            retailer_rows = runtime.load_retailer_tables(con, run_id=context.run.run_id)
         if RETAILER in context.selected_asset_keys:
             tables = markdown_table(("table", "rows"), sorted(retailer_rows.items()))
             yield dg.MaterializeResult(asset_key=RETAILER, metadata={"tables": dg.MetadataValue.md(tables)})

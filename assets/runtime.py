@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
 import duckdb
@@ -28,7 +28,10 @@ from resources.sql_project import SqlProject, load_project
 from resources.warehouse import FullScope, LoadResult, Warehouse
 
 CALENDAR_BEHIND, CALENDAR_AHEAD = timedelta(days=400), timedelta(days=60)
-"""Days of calendar around the run's clock: a year of history with its month before, and promises to come."""
+"""Days of calendar around the run's clock: a year of history with its month before, at least, and promises to come."""
+
+CALENDAR_LIMIT = timedelta(days=6 * 366)
+"""How far the calendar follows old orders: six years. A wrong date of 1970 must not make a calendar of half a century."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,17 @@ class Runtime:
             yield con
 
     def load_retailer_tables(self, con: duckdb.DuckDBPyConnection, *, run_id: str) -> dict[str, int]:
-        """Set the run's clock, replace the schema `retailer` and the list of readings; gives the rows of the retailer's tables."""
+        """Set the run's clock, replace the schema `retailer` and the list of readings; gives the rows of the retailer's tables.
+
+        Call it after the orders are loaded: the calendar begins with the oldest of them.
+        """
         now = self.settings.clock()()
         self.warehouse.set_run_clock(con, as_of_at=now, run_id=run_id)
+        first_order = con.execute('SELECT min(ordered_at) FROM canonical."order" WHERE NOT _is_deleted').fetchone()
         frames = retailer_frames(
-            self.retailer, first_day=(now - CALENDAR_BEHIND).date(), last_day=(now + CALENDAR_AHEAD).date()
+            self.retailer,
+            first_day=first_calendar_day(now, first_order[0] if first_order else None),
+            last_day=(now + CALENDAR_AHEAD).date(),
         )
         self.warehouse.load_frames(con, "retailer", frames)
         self.warehouse.load_frames(con, "meta", {"extract": extract_frame(self.operations.manifests())})
@@ -134,6 +143,15 @@ class Runtime:
             for row in self.operations.quarantined(extract_id=extract_id):
                 refused.setdefault(row.entity, []).append(row)
         return refused
+
+
+def first_calendar_day(now: datetime, first_order_at: datetime | None) -> date:
+    """The day the calendar starts on: that of the oldest order, 400 days ago at the latest and six years ago at the earliest."""
+    start_at = now - CALENDAR_BEHIND
+    if first_order_at is not None:
+        # A day more: the order's local date may be the one before its UTC date.
+        start_at = max(min(start_at, first_order_at - timedelta(days=1)), now - CALENDAR_LIMIT)
+    return start_at.astimezone(UTC).date()
 
 
 def build_runtime(settings: Settings, *, report: Reporter = quiet) -> Runtime:
