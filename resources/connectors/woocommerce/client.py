@@ -56,8 +56,8 @@ _KEY_REFUSED = (
     "(WordPress > Settings > General), which the signature covers, and that the clocks agree"
 )
 _NOT_THE_API = (
-    "the web server answers, not WooCommerce's API: check that the url is the shop's home; where the shop has plain permalinks, "
-    "put `permalinks: plain` in retailer.yaml"
+    "no API is at this address: check that the url is the shop's home and that its web server has URL rewriting on; where WordPress "
+    "has plain permalinks, put `permalinks: plain` in retailer.yaml"
 )
 
 
