@@ -7,19 +7,19 @@ Belongs here: the list of publication steps. What they do is in resources (wareh
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from assets.freshness import FRESHNESS
 from assets.names import BI, PUBLICATION, WRITER_POOL, model_key
 from assets.progress import Progress
 from assets.runtime import Runtime
 from assets.sql_models import OWNER, markdown_table
+from resources.home_zone import home_time_zone
 from resources.report import build_report
 
 PUBLISHED_SCHEMAS = ("kpis", "marts")
-FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _publish_report(runtime: Runtime) -> Mapping[str, Any]:
     path = build_report(
         runtime.settings.bi_path,
         runtime.settings.report_path,
-        time_zone=runtime.retailer.locations[0].time_zone,
+        time_zone=home_time_zone(runtime.retailer),
         cache_dir=runtime.settings.data_dir / "cache",
     )
     return {

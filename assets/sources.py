@@ -6,10 +6,10 @@ Belongs here: turning a manifest into metadata and a check. Reading itself is `r
 # No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import dagster as dg
 
+from assets.freshness import FRESHNESS
 from assets.names import SOURCES, read_step, stream_key
 from assets.progress import Progress
 from assets.runtime import Runtime
@@ -19,8 +19,6 @@ from resources.retailer import SystemConfig
 
 COMPLETE = "complete"
 OWNER = "team:integration"
-FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
-"""An hourly reading missed twice is worth a look; a whole night missed is a fault."""
 
 _CHANGES = {
     "updated_at": "a cursor on the time of last change",

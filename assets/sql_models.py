@@ -6,12 +6,12 @@ Belongs here: what every folder shares. What is particular to canonical loading 
 # No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 import duckdb
 
+from assets.freshness import FRESHNESS
 from assets.names import RETAILER, WRITER_POOL, entity_key, model_key, schema_step
 from assets.progress import Progress
 from assets.runtime import Runtime
@@ -21,7 +21,6 @@ from resources.warehouse.build import ModelResult
 from resources.warehouse.checking import CheckResult, run_check
 
 OWNER = "team:data"
-FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=26), warn_window=timedelta(hours=3))
 SAMPLE_ROWS = 20
 """Rows shown with a failed check: enough to see the pattern, small enough for an event."""
 

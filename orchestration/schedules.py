@@ -5,12 +5,13 @@ from __future__ import annotations
 import dagster as dg
 
 from orchestration.jobs import HOURLY_INCREMENTAL, NIGHTLY_FULL
+from resources.home_zone import home_time_zone
 from resources.retailer import Retailer
 
 
 def schedules(retailer: Retailer) -> list[dg.ScheduleDefinition]:
-    """One full reading in the night, one incremental an hour in the day, in the retailer's own zone."""
-    time_zone = retailer.locations[0].time_zone
+    """One full reading in the night, one incremental an hour in the day, in the zone of most of its locations."""
+    time_zone = home_time_zone(retailer)
     return [
         dg.ScheduleDefinition(
             name=NIGHTLY_FULL,
