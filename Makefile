@@ -13,6 +13,8 @@ SYSTEM ?= prestashop
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@echo
+	@echo "  make live reads ETALON_LIVE_PRESTASHOP_URL, _KEY or ETALON_LIVE_WOOCOMMERCE_URL, _KEY, _SECRET (CONTRIBUTING.md)"
 
 setup: $(STAMP) ## Create .venv with every dependency, each checked by its hash
 $(STAMP): constraints.txt pyproject.toml
@@ -54,7 +56,7 @@ imports: $(STAMP) ## Layers: orchestration -> assets -> resources, and what may 
 sql: $(STAMP) ## Style of the SQL models
 	$(BIN)/sqlfluff lint --processes 2 dbt_like_sql
 
-live: $(STAMP) ## Connector tests against a real shop: make live SYSTEM=prestashop (address and key in the environment)
+live: $(STAMP) ## Connector tests against a shop of yours: make live SYSTEM=prestashop
 	$(BIN)/python -m pytest tests/connectors -m live -k $(SYSTEM)
 
 bench: $(STAMP) ## What reading costs, at small sizes (benchmarks/README.md tells more)
