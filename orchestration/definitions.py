@@ -18,7 +18,8 @@ from assets.runtime import Runtime, build_runtime
 from assets.sources import source_assets
 from orchestration.jobs import jobs
 from orchestration.schedules import schedules
-from orchestration.sensors import file_arrival_sensor
+from orchestration.sensors import WatchedFolder, file_arrival_sensor
+from resources.connectors.sdk.feed import load_feeds
 from resources.retailer import FilesSystem
 from resources.settings import Settings
 
@@ -28,7 +29,7 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
 
     ``publications``: what is published; everything by default.
     """
-    folders = {system.code: system.folder for system in runtime.retailer.systems if isinstance(system, FilesSystem)}
+    folders = {system.code: watched(system) for system in runtime.retailer.systems if isinstance(system, FilesSystem)}
     return dg.Definitions(
         assets=[
             *source_assets(runtime),
@@ -40,6 +41,18 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
         schedules=schedules(runtime.retailer),
         sensors=[file_arrival_sensor(folders)] if folders else [],
         executor=dg.in_process_executor,
+    )
+
+
+def watched(system: FilesSystem) -> WatchedFolder:
+    """What the sensor looks at in the folder of a file system: markers, and the files of feeds that have none."""
+    declared = load_feeds()
+    feeds = [declared[name] for name in system.feeds if name in declared]
+    without_marker = [feed for feed in feeds if (feed.pick_up or system.pickup.by) == "stable_size"]
+    return WatchedFolder(
+        system.folder,
+        patterns=tuple(f"{feed.prefix}_*.{feed.extension}" for feed in without_marker),
+        stable_s=system.pickup.stable_s,
     )
 
 

@@ -4,7 +4,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -13,20 +15,44 @@ from orchestration.jobs import HOURLY_INCREMENTAL
 
 FILE_ARRIVAL = "file_arrival"
 MARKER = ".done"
+FIRST_LOOK_S = 60
+"""How long the run of an arrival may take to look at the folder: a file without a marker is whole when a second look, so many
+seconds after the first, finds it unchanged."""
+
+State = dict[str, object]
 
 
-def folder_state(folder: Path) -> dict[str, object]:
+@dataclass(frozen=True)
+class WatchedFolder:
+    """The folder of one file system.
+
+    ``patterns``: names of the files of feeds without a marker, which are whole when their size stays the same for ``stable_s``
+    seconds. All other feeds announce a whole file by its `.done` marker.
+    """
+
+    folder: Path
+    patterns: tuple[str, ...] = ()
+    stable_s: int = 0
+
+
+def folder_state(folder: Path) -> State:
     """What the `.done` markers under ``folder`` look like now: how many, the latest modification (ns), and a digest of names and times.
 
     A digest, not the list: a cursor is stored with every tick, and a folder may keep a year of files.
     """
     markers = sorted((path.name, path.stat().st_mtime_ns) for path in folder.rglob(f"*{MARKER}") if path.is_file())
-    digest = hashlib.sha256(json.dumps(markers).encode()).hexdigest()[:16]
-    return {"count": len(markers), "latest": max((mtime for _, mtime in markers), default=0), "digest": digest}
+    return _state([(name, mtime, mtime) for name, mtime in markers])
+
+
+def sizes_state(watched: WatchedFolder) -> State:
+    """The same of the files without markers: the digest is of their names and sizes, as they are told whole by."""
+    found = {path for pattern in watched.patterns for path in watched.folder.glob(pattern) if path.is_file()}
+    stats = {path.name: path.stat() for path in found}
+    return _state([(name, stat.st_size, stat.st_mtime_ns) for name, stat in sorted(stats.items())])
 
 
 def has_arrivals(before: Mapping[str, object] | None, now: Mapping[str, object]) -> bool:
-    """Whether a marker was added or renewed; files taken away by housekeeping are no news."""
+    """Whether a file was added or renewed; files taken away by housekeeping are no news."""
     if before is None:
         return bool(now["count"])
     if now["digest"] == before["digest"]:
@@ -34,29 +60,60 @@ def has_arrivals(before: Mapping[str, object] | None, now: Mapping[str, object])
     return int(str(now["count"])) >= int(str(before["count"])) or int(str(now["latest"])) > int(str(before["latest"]))
 
 
-def file_arrival_sensor(folders: Mapping[str, Path]) -> dg.SensorDefinition:
+def looked_at(before: Mapping[str, object] | None, now: State, *, stable_s: int, now_s: int) -> tuple[bool, State]:
+    """Whether files without markers need a look now, and their state to remember.
+
+    Two looks per arrival, as `pickup` wants them: one when something changed, and one when nothing has changed since for
+    ``stable_s`` seconds. ``second_look_at`` (seconds since 1970) is when the second one is due; None when it was had.
+    """
+    if has_arrivals(before, now):
+        return True, {**now, "second_look_at": now_s + stable_s + FIRST_LOOK_S}
+    due = None if before is None else before.get("second_look_at")
+    if due is not None and now_s >= int(str(due)):
+        return True, {**now, "second_look_at": None}
+    return False, {**now, "second_look_at": due}
+
+
+def file_arrival_sensor(
+    folders: Mapping[str, WatchedFolder], *, clock_s: Callable[[], float] = time.time
+) -> dg.SensorDefinition:
     """One run for all that arrived since the last tick, in the folder of each file system (system code -> folder).
 
     The run reads every system: an arriving stock file is compared with what the shops show now, not an hour ago.
+    ``clock_s``: seconds since 1970.
     """
 
     @dg.sensor(
         name=FILE_ARRIVAL,
         job_name=HOURLY_INCREMENTAL,
         minimum_interval_seconds=30,
-        description="A `.done` marker arrived in the folder of a file system.",
+        description="A `.done` marker, or a file of a feed without markers, arrived in the folder of a file system.",
     )
     def file_arrival(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         before = json.loads(context.cursor) if context.cursor else {}
-        missing = [code for code, folder in folders.items() if not folder.is_dir()]
-        now = {code: folder_state(folder) for code, folder in folders.items() if code not in missing}
-        arrived = [code for code, state in now.items() if has_arrivals(before.get(code), state)]
+        missing = [code for code, watched in folders.items() if not watched.folder.is_dir()]
+        now: dict[str, State] = {}
+        arrived: dict[str, None] = {}
+        for code, watched in folders.items():
+            if code in missing:
+                continue
+            now[code] = folder_state(watched.folder)
+            if has_arrivals(before.get(code), now[code]):
+                arrived[code] = None
+            if watched.patterns:
+                key = f"{code}/sizes"
+                is_due, now[key] = looked_at(
+                    before.get(key), sizes_state(watched), stable_s=watched.stable_s, now_s=int(clock_s())
+                )
+                if is_due:
+                    arrived[code] = None
         # A folder that cannot be seen (an unmounted share) keeps what was known of it.
         cursor = json.dumps({**before, **now}, sort_keys=True)
         if not arrived:
             absent = f"; no folder for {', '.join(missing)}" if missing else ""
+            seen_qty = len(folders) - len(missing)
             return dg.SensorResult(
-                skip_reason=dg.SkipReason(f"no new marker in {len(now)} folders{absent}"), cursor=cursor
+                skip_reason=dg.SkipReason(f"no new file in {seen_qty} folders{absent}"), cursor=cursor
             )
         key = hashlib.sha256(cursor.encode()).hexdigest()[:32]
         return dg.SensorResult(
@@ -64,3 +121,9 @@ def file_arrival_sensor(folders: Mapping[str, Path]) -> dg.SensorDefinition:
         )
 
     return file_arrival
+
+
+def _state(files: list[tuple[str, int, int]]) -> State:
+    """Of (name, what tells it changed, modification in ns), by name."""
+    digest = hashlib.sha256(json.dumps([(name, mark) for name, mark, _ in files]).encode()).hexdigest()[:16]
+    return {"count": len(files), "latest": max((mtime for *_, mtime in files), default=0), "digest": digest}

@@ -68,6 +68,14 @@ def run_extract(
         return replace(opening, error=str(error), finished_at=now, duration_s=time.perf_counter() - started)
 
 
+def seen_files(operations: Operations, system_code: str, stream: str) -> list[SeenFile]:
+    """What is known of the files of a stream that were met before, by name."""
+    return [
+        SeenFile(r.name, r.outcome, r.sha256, r.size_bytes, r.sequence_scope, r.sequence, r.seen_at)
+        for r in operations.file_receipts(system_code, stream)
+    ]
+
+
 def new_extract_id(now: datetime) -> str:
     """An id that sorts by time; letters, digits and dashes, since it is part of file names.
 
@@ -143,11 +151,7 @@ class _Run:
             raise ConfigurationError(
                 "the stream is read by files, and its connector does not implement FileConnector", where=self._where
             )
-        receipts = self._operations.file_receipts(self._opening.system_code, self._stream.name)
-        seen = [
-            SeenFile(r.name, r.outcome, r.sha256, r.size_bytes, r.sequence_scope, r.sequence, r.seen_at)
-            for r in receipts
-        ]
+        seen = seen_files(self._operations, self._opening.system_code, self._stream.name)
         return self._connector.read_files(self._stream, seen=seen, now=self._now)
 
     def _finish(self, collector: Collector, reading: Reading) -> Manifest:

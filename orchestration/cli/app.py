@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from orchestration.cli import check, demo, keys, kpis, prune, quarantine, run, systems, ui
+from orchestration.cli import check, demo, files, keys, kpis, prune, quarantine, run, systems, ui
 from orchestration.cli.terminal import errors
 from resources.errors import EtalonError
 
@@ -28,6 +28,7 @@ Day to day:
   etalon run              what changed since the last run
   etalon kpis             values against targets
   etalon quarantine list  rows that were refused, and why
+  etalon files list       what came, what was refused, what never came
   etalon prune            room on disk: what is loaded and old goes
 
 Settings come from the environment and from the file .env (docs/retailer.md lists them).
@@ -46,6 +47,7 @@ app.command("run")(run.run)
 app.command("systems")(systems.systems)
 app.command("check")(check.check)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(files.app, name="files")
 app.command("prune")(prune.prune)
 app.command("kpis")(kpis.kpis)
 app.command("ui")(ui.ui)

@@ -8,8 +8,10 @@ from rich.markup import escape
 from assets.kpis import sparkline, standing
 from orchestration.cli.environment import open_settings
 from orchestration.cli.terminal import console, table
+from resources.connectors.sdk.decode import minor_exponent
 from resources.errors import ConfigurationError, Where
 from resources.report.data import open_published
+from resources.retailer import load_retailer
 
 _COLOURS = {"on target": "green", "watch": "yellow", "alert": "bold red", "not measurable": "dim"}
 
@@ -37,6 +39,7 @@ def kpis(
             where=Where(file=str(settings.bi_path)),
             action="run `etalon run --full` first",
         )
+    currency = load_retailer(settings.retailer_path, settings.variables).identity.currency
     with open_published(settings.bi_path) as con:
         rows = con.execute(
             """SELECT v.kpi_code, v.measure, c.name_en, v.dimension_code, v.unit, v.numerator, v.denominator, v.value,
@@ -74,17 +77,17 @@ def kpis(
             code,
             escape(name),
             escape(dimension),
-            formatted(value, unit),
+            formatted(value, unit, currency),
             f"{numerator} / {denominator}" if denominator is not None else "",
-            formatted(target, unit) if target is not None else "",
+            formatted(target, unit, currency) if target is not None else "",
             f"[{colour}]{word}[/]" if colour else word,
             sparkline(lines.get((code, measure, dimension), [])[-20:]),
         )
     console.print(shown)
 
 
-def formatted(value: float | None, unit: str) -> str:
-    """A value in the words of its unit: shares in percent, durations in hours, money in major units."""
+def formatted(value: float | None, unit: str, currency: str = "EUR") -> str:
+    """A value in the words of its unit: shares in percent, durations in hours, money in major units of ``currency``."""
     if value is None:
         return "–"
     if unit == "ratio":
@@ -92,7 +95,8 @@ def formatted(value: float | None, unit: str) -> str:
     if unit == "seconds":
         return f"{value / 3600:.1f} h"
     if unit == "minor":
-        return f"{value / 100:,.2f}"
+        digits = minor_exponent(currency)
+        return f"{value / 10**digits:,.{digits}f}"
     if unit == "basis_points":
         return f"{value / 100:.2f} %"
     return f"{value:,.0f}"

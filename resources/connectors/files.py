@@ -27,7 +27,15 @@ from resources.connectors.sdk.feed import (
 )
 from resources.connectors.sdk.json_files import read_json, read_json_row, read_jsonl
 from resources.connectors.sdk.mapping import FILE, LINE, Mapper, Tally, TextRows, Tokenises
-from resources.connectors.sdk.pickup import Candidate, Marker, PickUp, identify, look, write_acknowledgement
+from resources.connectors.sdk.pickup import (
+    Candidate,
+    Marker,
+    PickUp,
+    identify,
+    look,
+    missing_sequences,
+    write_acknowledgement,
+)
 from resources.connectors.sdk.seen_keys import SeenKeys
 from resources.connectors.sdk.stream import (
     AccessCheck,
@@ -150,6 +158,10 @@ class FilesConnector:
         batches = self._newest(feed, found, seen) if is_full else self._each(feed, found)
         return Reading(now, None, is_full, batches, notes=found.notes, faults=found.faults)
 
+    def missing_files(self, stream: Stream, *, seen: Sequence[SeenFile]) -> dict[str, list[int]]:
+        """Sequence scope -> numbers that never came and that nobody accepted as lost; see :func:`missing_sequences`."""
+        return missing_sequences(self._folder, self._feeds[stream.name], seen=seen)
+
     def acknowledge(self, stream: Stream, files: Sequence[FileOutcome]) -> None:  # noqa: ARG002
         """Write `ack/<name>.ack.json` for each file."""
         for file in files:
@@ -161,8 +173,10 @@ class FilesConnector:
         checks = [AccessCheck("folder", is_there, str(self._folder) if is_there else f"{self._folder} is not there")]
         for feed in self._feeds.values():
             files = sorted(self._folder.glob(f"{feed.prefix}_*.{feed.extension}")) if is_there else []
-            told = f"{len(files)} files, the last {files[-1].name}" if files else "no file"
-            checks.append(AccessCheck(f"feed {feed.feed}", bool(files), f"{feed.prefix}_*.{feed.extension}: {told}"))
+            told = f"{len(files)} files, the last {files[-1].name}" if files else "no file yet"
+            checks.append(
+                AccessCheck(f"feed {feed.feed}", True if files else None, f"{feed.prefix}_*.{feed.extension}: {told}")
+            )
         return tuple(checks)
 
     def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:  # noqa: ARG002

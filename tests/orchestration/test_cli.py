@@ -20,8 +20,11 @@ from orchestration.runs import FailedCheck, RunSummary, StepTime
 EXPECTED = {
     "check",
     "demo",
+    "files list",
+    "files lost",
     "keys new",
     "kpis",
+    "prune",
     "quarantine list",
     "quarantine replay",
     "quarantine show",
@@ -68,7 +71,7 @@ def test_every_command_says_what_it_does_and_shows_an_example(name: str) -> None
 
 def test_the_introduction_names_every_command() -> None:
     text = invoke("--help")
-    for name in EXPECTED - {"quarantine replay", "quarantine show"}:
+    for name in EXPECTED - {"files lost", "quarantine replay", "quarantine show"}:
         assert f"etalon {name}" in text
 
 
@@ -93,6 +96,8 @@ def test_values_are_shown_in_the_words_of_their_unit() -> None:
     assert formatted(None, "ratio") == "–"
     assert formatted(5400, "seconds") == "1.5 h"
     assert formatted(123456, "minor") == "1,234.56"
+    assert formatted(123456, "minor", "JPY") == "123,456"
+    assert formatted(123456, "minor", "KWD") == "123.456"
     assert formatted(50, "basis_points") == "0.50 %"
     assert formatted(1234, "units") == "1,234"
 

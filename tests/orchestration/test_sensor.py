@@ -8,7 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.sensors import file_arrival_sensor
+from orchestration.definitions import watched
+from orchestration.sensors import FIRST_LOOK_S, WatchedFolder, file_arrival_sensor
+from resources.retailer import FilesSystem, PickupConfig
+from tests.retailer.declared import retailer
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 def tick(folder: Path, cursor: str | None) -> tuple[list[str], str | None]:
     """Run keys of one tick, and the cursor after it."""
-    sensor = file_arrival_sensor({"erp": folder, "wms": folder.parent / "not-mounted"})
+    sensor = file_arrival_sensor({"erp": WatchedFolder(folder), "wms": WatchedFolder(folder.parent / "not-mounted")})
     data = sensor.evaluate_tick(dg.build_sensor_context(cursor=cursor))
     return [request.run_key or "" for request in data.run_requests or ()], data.cursor
 
@@ -76,3 +79,53 @@ def test_the_cursor_stays_small(folder: Path) -> None:
     _, cursor = tick(folder, None)
     assert cursor is not None
     assert len(cursor) < 500
+
+
+def test_a_file_without_a_marker_is_looked_at_when_it_comes_and_when_it_has_settled(folder: Path) -> None:
+    """Its reading wants two looks at the same size; housekeeping in between, or a tick too early, starts nothing."""
+    watched = WatchedFolder(folder, patterns=("INVRPT_*.csv",), stable_s=120)
+    now_s, cursor = 1_000_000.0, None
+    looks: list[tuple[str, bool]] = []
+
+    def after(seconds: float, what: str) -> None:
+        nonlocal now_s, cursor
+        now_s += seconds
+        data = file_arrival_sensor({"erp": watched}, clock_s=lambda: now_s).evaluate_tick(
+            dg.build_sensor_context(cursor=cursor)
+        )
+        cursor = data.cursor
+        looks.append((what, bool(data.run_requests)))
+
+    after(0, "an empty folder")
+    (folder / "INVRPT_000001_20260518100000.csv").write_text("a")
+    (folder / "notes.txt").write_text("not ours")
+    after(30, "it came")
+    after(30, "it is there")
+    (folder / "INVRPT_000001_20260518100000.csv").write_text("a;b")
+    after(30, "it grew")
+    after(120 + FIRST_LOOK_S - 1, "not settled yet")
+    after(1, "settled")
+    after(600, "nothing new")
+    (folder / "INVRPT_000002_20260518110000.csv").write_text("c")
+    after(30, "another came")
+    (folder / "INVRPT_000001_20260518100000.csv").unlink()
+    after(30, "one was taken away")
+    after(600, "the other settled")
+    after(600, "nothing new")
+    (folder / "INVRPT_000002_20260518110000.csv").unlink()
+    after(600, "the last was taken away")
+    assert [what for what, is_run in looks if is_run] == [
+        "it came",
+        "it grew",
+        "settled",
+        "another came",
+        "the other settled",
+    ]
+
+
+def test_the_feeds_that_have_no_marker_are_watched_by_size() -> None:
+    counts = retailer().system("counts")
+    assert isinstance(counts, FilesSystem)
+    assert watched(counts).patterns == ()
+    by_size = counts.model_copy(update={"pickup": PickupConfig(by="stable_size", stable_s=90)})
+    assert watched(by_size) == WatchedFolder(counts.folder, patterns=("INVCNT_*.csv",), stable_s=90)

@@ -136,6 +136,23 @@ def look(folder: Path, feed: Feed, *, seen: Sequence[SeenFile], now: datetime, b
     return PickUp(tuple(candidates), tuple(ends), tuple(notes), tuple(gaps))
 
 
+def missing_sequences(folder: Path, feed: Feed, *, seen: Sequence[SeenFile]) -> dict[str, list[int]]:
+    """Sequence scope -> numbers between the first and the last file that neither came nor were accepted as lost.
+
+    A scope is the prefix of the files' names, with their scope (a store) where the feed has one. Scopes without a gap have an
+    empty list.
+    """
+    sequences: dict[str, set[int]] = defaultdict(set)
+    for file in seen:
+        if file.sequence is not None:
+            sequences[file.sequence_scope].add(file.sequence)
+    for path in folder.glob(f"{feed.prefix}_*.{feed.extension}"):
+        found = identify(path.name, feed)
+        if found is not None:
+            sequences[found[1]].add(found[2])
+    return {scope: _absent(numbers) for scope, numbers in sorted(sequences.items())}
+
+
 def write_acknowledgement(folder: Path, file: FileOutcome) -> Path:
     """Write `ack/<name>.ack.json` beside the files, whole or not at all."""
     target = folder / ACKNOWLEDGEMENTS / f"{file.name}.ack.json"
@@ -190,10 +207,14 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _absent(numbers: set[int]) -> list[int]:
+    return sorted(set(range(min(numbers), max(numbers))) - numbers)
+
+
 def _gaps(sequences: Mapping[str, set[int]]) -> list[str]:
     found = []
     for scope, numbers in sorted(sequences.items()):
-        missing = sorted(set(range(min(numbers), max(numbers))) - numbers)
+        missing = _absent(numbers)
         if missing:
             told = ", ".join(f"{number:06d}" for number in missing[:10]) + (", …" if len(missing) > 10 else "")
             found.append(f"sequence gap in {scope}: {told} never came ({len(missing)} of {max(numbers)})")

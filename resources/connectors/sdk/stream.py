@@ -132,10 +132,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class AccessCheck:
-    """One line of the proof of concept before going live: what was tried, and what came out."""
+    """One line of the proof of concept before going live: what was tried, and what came out.
+
+    ``is_ok`` None: good to know, neither right nor wrong. A line of the subject `connection` (or `folder`) that is not ok
+    means that nothing else can be tried.
+    """
 
     subject: str
-    is_ok: bool
+    is_ok: bool | None
     detail: str
 
 
