@@ -126,5 +126,5 @@ def empty_folder(folder: Path) -> None:
 
 def tuning(environ: Mapping[str, str]) -> dict[str, str]:
     """What a person may set for the demo too. Not Postgres: the demo starts empty, and another run's tables are not its own."""
-    names = ("ETALON_MEMORY_LIMIT", "ETALON_THREADS", "ETALON_EXTRACT_WORKERS")
+    names = ("ETALON_MEMORY_LIMIT", "ETALON_THREADS")
     return {name: environ[name] for name in names if name in environ}

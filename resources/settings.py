@@ -36,7 +36,6 @@ class Settings:
     operations_url: str = field(default="", repr=False)
     secret_key_text: str | None = field(default=None, repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    extract_workers: int = 4
     memory_limit: str = "2GB"
     threads: int = 2
 
@@ -67,7 +66,6 @@ class Settings:
             operations_url=values.get("ETALON_OPERATIONS_URL") or default_operations_url,
             secret_key_text=values.get("ETALON_SECRET_KEY") or None,
             variables=values,
-            extract_workers=_whole_number(values, "ETALON_EXTRACT_WORKERS", 4),
             memory_limit=values.get("ETALON_MEMORY_LIMIT") or "2GB",
             threads=_whole_number(values, "ETALON_THREADS", 2),
         )

@@ -42,7 +42,7 @@ def test_the_env_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
         ({"ETALON_NOW": "yesterday"}, "ETALON_NOW must be an instant like"),
         ({"ETALON_NOW": "2026-05-18T10:00:00"}, "ETALON_NOW must be an instant with its zone"),
         ({"ETALON_THREADS": "0"}, "ETALON_THREADS must be a whole number from 1, got '0'"),
-        ({"ETALON_EXTRACT_WORKERS": "many"}, "ETALON_EXTRACT_WORKERS must be a whole number from 1"),
+        ({"ETALON_THREADS": "many"}, "ETALON_THREADS must be a whole number from 1"),
         ({"ETALON_POSTGRES_URL": "mysql://h/d"}, "ETALON_POSTGRES_URL must be an address like postgresql://"),
         ({"ETALON_ENV_FILE": "none.env"}, "ETALON_ENV_FILE must be a file that exists"),
     ],
