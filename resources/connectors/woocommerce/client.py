@@ -66,9 +66,9 @@ def judge(status: int, body: bytes) -> Verdict | None:
     try:
         error = msgspec.json.decode(body, type=ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return (
-            Verdict(is_retryable=False, what="a page that is not JSON", action=_NOT_THE_API) if status == 404 else None
-        )
+        if status != 404:
+            return None
+        return Verdict(is_retryable=False, what="no answer of the system itself", action=_NOT_THE_API)
     what = f"{error.code}: {plain(error.message)[:300]}" if error.code else ""
     is_business = error.code.startswith(("woocommerce_rest_", "rest_"))
     action = None
