@@ -22,6 +22,7 @@ from resources.errors import ConfigurationError, EtalonError, Where
 
 EXTRACT_ID = "proof"
 SHOWN_REASONS = 3
+_CONNECTION = frozenset({"connection", "folder"})
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,14 @@ class Proof:
     @property
     def is_good(self) -> bool:
         """Access is granted, every stream answered, and no sample is refused whole. Single refused rows are what quarantine is for."""
-        return all(line.is_ok for line in self.access) and not any(
+        return all(line.is_ok is not False for line in self.access) and not any(
             sample.error or (sample.refused_qty and not sample.fitting_qty) for sample in self.samples
         )
 
 
 def prove(runtime: Runtime, system_code: str, *, batches: int = 1) -> Proof:
-    """Try a system: access, then ``batches`` batches of each stream through the contracts, then the blind spots.
+    """Try a system: access, then (unless nothing can be reached) ``batches`` batches of each stream through the contracts, then
+    the blind spots.
 
     Raises ConfigurationError for a system that retailer.yaml does not declare.
     """
@@ -71,8 +73,9 @@ def prove(runtime: Runtime, system_code: str, *, batches: int = 1) -> Proof:
     runtime.report(Progress(step, "access", 0, len(streams) + 1))
     access = _access(connector)
     samples = []
-    # Without access every stream would only repeat the same refusal.
-    for number, stream in enumerate(streams if all(line.is_ok for line in access) else (), start=1):
+    # Without a connection every stream would only repeat the same refusal. A right that is missing is one stream's matter.
+    is_reached = not any(line.subject in _CONNECTION and line.is_ok is False for line in access)
+    for number, stream in enumerate(streams if is_reached else (), start=1):
         runtime.report(Progress(step, stream.name, number, len(streams) + 1))
         samples.append(_sample(connector, stream, batches, runtime.settings.clock()()))
     return Proof(

@@ -25,8 +25,10 @@ def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     return made
 
 
-def mark(is_ok: bool) -> str:
-    """A word, not only a colour."""
+def mark(is_ok: bool | None) -> str:
+    """A word, not only a colour. None is good to know, neither right nor wrong."""
+    if is_ok is None:
+        return "[dim]info[/]"
     return "[green]ok[/]" if is_ok else "[bold red]failed[/]"
 
 

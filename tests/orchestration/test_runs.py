@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
 from assets.publication import publication_steps
 from assets.runtime import Runtime
 from orchestration.instance import open_instance
-from orchestration.proof import prove
+from orchestration.proof import Proof, prove
 from orchestration.runs import RunSummary, run_job
+from resources.connectors.files import FilesConnector
+from resources.connectors.sdk.feed import load_feeds
+from resources.connectors.sdk.stream import AccessCheck
 from resources.errors import ConfigurationError
 from resources.operations import Operations
+from resources.retailer import FilesSystem
 from resources.settings import Settings, sqlalchemy_postgres_url
 from tests.orchestration.small import CATALOGUE, MemoryConnector, broken_shop, product, refused_product, small_runtime
+from tests.retailer.declared import retailer
 
 
 def ran(runtime: Runtime, *, full: bool) -> RunSummary:
@@ -80,3 +86,49 @@ def test_the_proof_says_why_a_system_cannot_be_read(settings: Settings) -> None:
     assert not proof.is_good
     assert "the key is refused" in proof.access[0].detail
     assert proof.samples == (), "without access every stream would only say the same"
+
+
+def test_a_right_that_is_missing_hides_no_sample(settings: Settings) -> None:
+    """A key that may not write is fine; a missing right and a wrong zone are told, and the samples still shown."""
+
+    @dataclass
+    class Checked(MemoryConnector):
+        lines: tuple[AccessCheck, ...] = ()
+
+        def check_access(self) -> tuple[AccessCheck, ...]:
+            return (AccessCheck("connection", True, "answered"), *self.lines)
+
+    def proof_with(*lines: AccessCheck) -> Proof:
+        connector = Checked("erp", (CATALOGUE,), [product("1")], lines=lines)
+        return prove(small_runtime(settings, erp=connector), "erp")
+
+    read_only = proof_with(AccessCheck("write", None, "a key that only reads"))
+    assert read_only.is_good
+    assert [sample.fitting_qty for sample in read_only.samples] == [1]
+    wrong_zone = proof_with(AccessCheck("time zone", False, "hours off"))
+    assert not wrong_zone.is_good
+    assert [sample.fitting_qty for sample in wrong_zone.samples] == [1]
+
+
+def test_a_feed_without_a_file_yet_can_be_read(settings: Settings, tmp_path: Path) -> None:
+    system = retailer().system("counts")
+    assert isinstance(system, FilesSystem)
+
+    def proof_of(folder: Path) -> Proof:
+        connector = FilesConnector(
+            "counts",
+            folder,
+            [load_feeds()[feed] for feed in system.feeds],
+            time_zone=system.time_zone,
+            tokeniser=None,
+        )
+        runtime = small_runtime(settings)
+        return prove(replace(runtime, connectors={**runtime.connectors, "counts": connector}), "counts")
+
+    empty = proof_of(tmp_path)
+    assert empty.is_good
+    assert [line.is_ok for line in empty.access] == [True, *(None for _ in system.feeds)]
+    assert [sample.error for sample in empty.samples] == ["" for _ in system.feeds]
+    missing = proof_of(tmp_path / "not-mounted")
+    assert not missing.is_good
+    assert missing.samples == ()

@@ -56,7 +56,9 @@ def check(client: PrestaShopClient, time_zone: str) -> tuple[AccessCheck, ...]:
     writable = [name for name, methods in WRITE_METHODS.items() if allowed.get(name, frozenset()).issuperset(methods)]
     checks.append(
         AccessCheck(
-            "write", bool(writable), f"may write {', '.join(writable)}" if writable else "a key that only reads"
+            "write",
+            True if writable else None,
+            f"may write {', '.join(writable)}" if writable else "a key that only reads",
         )
     )
     checks.append(_zone(client, time_zone))
