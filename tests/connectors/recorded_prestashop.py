@@ -27,6 +27,8 @@ _COLLECTIONS = {
     "order_slip": "order_slips",
     "currencies": "currencies",
     "product_option_values": "product_option_values",
+    "groups": "groups",
+    "shops": "shops",
 }
 _KEY = "Basic " + base64.b64encode(b"WSKEY_DUMMY:").decode()
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from lxml import etree
 
 from resources.connectors.prestashop.client import PrestaShopClient
-from resources.connectors.prestashop.facts import read_shop
+from resources.connectors.prestashop.facts import Notes, read_shop, read_shops
+from resources.connectors.prestashop.lenient import decoder_of
 from resources.connectors.prestashop.rows import IdOnly
+from resources.connectors.prestashop.scope import shop_problem
 from resources.connectors.prestashop.streams import RESOURCES_READ, STREAMS, WRITE_METHODS
-from resources.connectors.sdk.decode import RowDecoder
 from resources.connectors.sdk.stream import AccessCheck
 from resources.errors import EtalonError
 
-_ANY: RowDecoder[IdOnly] = RowDecoder(IdOnly, wrapped=True, strict=False)
+_ANY = decoder_of(IdOnly)
 _METHODS = ("get", "put", "post", "patch", "delete", "head")
 
 
@@ -28,7 +29,7 @@ def allowed_methods(index: bytes) -> dict[str, frozenset[str]]:
     }
 
 
-def check(client: PrestaShopClient, time_zone: str) -> tuple[AccessCheck, ...]:
+def check(client: PrestaShopClient, time_zone: str, shop_id: int | None) -> tuple[AccessCheck, ...]:
     """Connect, list the key's rights, read one row of each stream, compare the zones. Only a failed connection stops the rest."""
     try:
         allowed = allowed_methods(client.index())
@@ -61,13 +62,25 @@ def check(client: PrestaShopClient, time_zone: str) -> tuple[AccessCheck, ...]:
             f"may write {', '.join(writable)}" if writable else "a key that only reads",
         )
     )
+    checks.append(_shops(client, shop_id))
     checks.append(_zone(client, time_zone))
     return tuple(checks)
 
 
+def _shops(client: PrestaShopClient, shop_id: int | None) -> AccessCheck:
+    notes = Notes()
+    try:
+        problem = shop_problem(read_shops(client, "check", notes), shop_id)
+    except EtalonError as error:
+        return AccessCheck("shop", False, str(error))
+    if problem is not None:
+        return AccessCheck("shop", False, f"{problem}: set the system's shop_id in retailer.yaml, one system per shop")
+    return AccessCheck("shop", True, "; ".join(notes) or ("the only one" if shop_id is None else f"shop {shop_id}"))
+
+
 def _zone(client: PrestaShopClient, time_zone: str) -> AccessCheck:
     try:
-        shop_zone = read_shop(client, "check").settings.get("PS_TIMEZONE", "")
+        shop_zone = read_shop(client, "check", Notes()).settings.get("PS_TIMEZONE", "")
     except EtalonError as error:
         return AccessCheck("time zone", False, str(error))
     detail = f"the shop says {shop_zone or 'nothing'}, retailer.yaml says {time_zone}"

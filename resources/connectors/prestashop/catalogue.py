@@ -9,13 +9,13 @@ from fractions import Fraction
 import polars as pl
 
 from resources.connectors.prestashop.facts import Shop
+from resources.connectors.prestashop.lenient import decoder_of, part_of, whole_row
 from resources.connectors.prestashop.rows import Bundled, Combination, Product, in_language
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
     Field,
     Page,
     RawText,
-    RowDecoder,
     clean_text,
     convert,
     local_instant,
@@ -26,13 +26,13 @@ from resources.connectors.sdk.decode import (
 )
 from resources.connectors.sdk.stream import Batch
 
-PRODUCT_DECODER: RowDecoder[Product] = RowDecoder(Product, wrapped=True, strict=False)
-COMBINATION_DECODER: RowDecoder[Combination] = RowDecoder(Combination, wrapped=True, strict=False)
+PRODUCT_DECODER = decoder_of(Product)
+COMBINATION_DECODER = decoder_of(Combination)
 PARENT_FIELDS = (
     "[id,id_category_default,id_tax_rules_group,manufacturer_name,weight,active,available_for_order,state,"
-    "is_virtual,price,name]"
+    "is_virtual,price,ecotax,name]"
 )
-PRICE_FIELDS = "[id,id_tax_rules_group,price,active,available_for_order,state]"
+PRICE_FIELDS = "[id,id_tax_rules_group,price,ecotax,active,available_for_order,state]"
 _WEIGHT_UNITS_G = {
     "kg": Fraction(1000),
     "g": Fraction(1),
@@ -84,7 +84,7 @@ def products_to_batch(pages: Sequence[Page[Product]], terms: Terms) -> Batch:
             "name": pl.Series([in_language(row.name, terms.language_id) for row in rows], dtype=pl.String),
             "brand": pl.Series([_brand(row) for row in rows], dtype=pl.String),
             "category_code": pl.Series(
-                [terms.categories.get(row.id_category_default) for row in rows], dtype=pl.String
+                [terms.categories.get(row.id_category_default or 0) for row in rows], dtype=pl.String
             ),
             "kind": pl.Series([_kind(row) for row in rows], dtype=pl.String),
             "is_stock_tracked": pl.Series([terms.shop.is_stock_managed] * len(rows), dtype=pl.Boolean),
@@ -113,7 +113,7 @@ def products_to_batch(pages: Sequence[Page[Product]], terms: Terms) -> Batch:
         raw=[(page.name, page.body) for page in pages],
         frames={"product": entity_frame("product", items), "kit_component": _components(rows, positions, kept)},
         rejects=[*shape_rejects(pages, entity="product"), *rejects],
-        raw_at=lambda position: (raw_text(position), ""),
+        raw_at=lambda position: (whole_row(raw_text)(position), ""),
     )
 
 
@@ -134,7 +134,7 @@ def combinations_to_batch(pages: Sequence[Page[Combination]], terms: Terms) -> B
             ),
             "brand": pl.Series([_brand(parent) if parent else None for parent in parents], dtype=pl.String),
             "category_code": pl.Series(
-                [terms.categories.get(parent.id_category_default) if parent else None for parent in parents],
+                [terms.categories.get(parent.id_category_default or 0) if parent else None for parent in parents],
                 dtype=pl.String,
             ),
             "kind": pl.Series(["variant"] * len(rows), dtype=pl.String),
@@ -180,7 +180,7 @@ def known_product() -> Field:
         pl.when(pl.col("known_product")).then(pl.col("parent_external_id")),
         "parent_external_id",
         "known_product",
-        "a product that the shop still has: the row was left behind",
+        "a product that can be read and that the shop still has",
     )
 
 
@@ -225,7 +225,7 @@ def _components(rows: Sequence[Product], positions: Sequence[str], kept: set[str
         bundle: list[Bundled] = row.associations.product_bundle
         for number, part in enumerate(bundle, start=1):
             variant = f"-{part.id_product_attribute}" if part.id_product_attribute else ""
-            parts.append((str(row.id), f"{part.id}{variant}", int(part.quantity), f"{position} line {number}"))
+            parts.append((str(row.id), f"{part.id}{variant}", part.quantity, part_of(position, f"component {number}")))
     columns = list(zip(*parts, strict=True)) if parts else [(), (), (), ()]
     return entity_frame(
         "kit_component",

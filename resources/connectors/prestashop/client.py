@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from resources.connectors.prestashop.lenient import raw_number
 from resources.connectors.sdk.auth import BasicAuth
 from resources.connectors.sdk.decode import Decoded, Page, RowDecoder, plain
 from resources.connectors.sdk.http import Answer, HttpClient, SessionFactory, Verdict
 from resources.connectors.sdk.paging import IdChunk, id_chunks, in_order
+from resources.errors import PermanentError, RetryableError, Where
 
 T = TypeVar("T")
 
 FAR_FUTURE = "2099-12-31 23:59:59"
-IDS_PER_LIST = 20_000
+IDS_PER_LIST = 5_000
 IDS_PER_CALL = 200  # ids in one filter: longer addresses are refused by some web servers
 # one pattern per name: each starts with a fixed text, which is found fast
 _SECRETS = tuple(
@@ -36,6 +39,14 @@ _ACTIONS = {
     25: "give the key this method on this resource in Advanced parameters > Webservice",
     26: "give the key this resource in Advanced parameters > Webservice",
 }
+
+
+_NOT_PERMITTED = re.compile(r"\bcode (25|26|27),")
+
+
+def is_not_permitted(error: PermanentError) -> bool:
+    """Whether a call was refused because this key may not read this resource, or because the shop has no such resource."""
+    return _NOT_PERMITTED.search(error.what) is not None
 
 
 class ErrorRow(msgspec.Struct):
@@ -86,7 +97,10 @@ def judge(status: int, body: bytes) -> Verdict | None:
 
 
 class PrestaShopClient:
-    """Reads one shop. ``url`` is its home address; the Webservice is under ``/api``."""
+    """Reads one shop. ``url`` is its home address; the Webservice is under ``/api``.
+
+    ``shop_id``: which shop of an installation with several is asked; None for the only one.
+    """
 
     def __init__(
         self,
@@ -98,8 +112,11 @@ class PrestaShopClient:
         session_factory: SessionFactory | None = None,
         workers: int = 4,
         page_size: int = 100,
+        shop_id: int | None = None,
         **http: Any,
     ) -> None:
+        self._system_code = system_code
+        self._scope = {} if shop_id is None else {"id_shop": str(shop_id)}
         self._http = HttpClient(
             url,
             system_code=system_code,
@@ -117,23 +134,29 @@ class PrestaShopClient:
         self, resource: str, params: Mapping[str, str], parse: Callable[[bytes], T], *, stream: str | None = None
     ) -> Answer[T]:
         """GET one list of a resource."""
-        return self._http.get(f"/api/{resource}", {**params, "output_format": "JSON"}, parse=parse, stream=stream)
+        return self._http.get(
+            f"/api/{resource}", {**params, **self._scope, "output_format": "JSON"}, parse=parse, stream=stream
+        )
 
     def index(self) -> bytes:
         """The XML that tells which resources and methods this key may use."""
         return self._http.get("/api/", {}, parse=lambda body: body, markup=True).value
 
     def ids(self, resource: str, params: Mapping[str, str] | None = None, *, stream: str) -> list[int]:
-        """Every id of a resource (or of a filter on it), ascending: what the shop announces. Keyset lists, so none is lost."""
+        """Every id of a resource (or of a filter on it), ascending: what the shop announces. Keyset lists, so none is lost.
+
+        A short list is not taken for the last one: a web server or a module may cut lists. Only an empty one is.
+        """
         found: list[int] = []
         while True:
             asked = {**(params or {}), "sort": "[id_ASC]", "limit": str(IDS_PER_LIST)}
             if found:
                 asked["filter[id]"] = f">[{found[-1]}]"
             rows = self.rows(resource, asked, _IDS.decode, stream=stream).value.rows
-            found += [row.id for row in rows]
-            if len(rows) < IDS_PER_LIST:
+            fresh = [row.id for row in rows if not found or row.id > found[-1]]
+            if not fresh:
                 return found
+            found += fresh
 
     def pages(
         self,
@@ -145,26 +168,54 @@ class PrestaShopClient:
         stream: str,
         display: str = "full",
         beside: Callable[[Page[T]], Page[T]] = lambda page: page,
+        gone: list[int] | None = None,
+        is_whole: bool = False,
     ) -> Iterator[Page[T]]:
-        """The rows with these ids, in order, in parallel. A row that came after the ids were listed is left to the next reading."""
+        """The rows with these ids, in order, in parallel. A row that came after the ids were listed is left to the next reading.
+
+        A row that does not come is asked for once more. ``gone`` receives the ids that the shop does not list any more; a row
+        that it lists and does not show is missing, which is an error when the rows are of no use without it (``is_whole``).
+        """
 
         def fetch(chunk: IdChunk) -> Page[T]:
-            answer = self.rows(
-                resource,
-                {"display": display, "filter[id]": any_of(chunk.ids), "sort": "[id_ASC]"},
-                decoder.decode,
-                stream=stream,
-            )
-            wanted = set(chunk.ids)
-            decoded = answer.value
-            if any(row_id(row) not in wanted for row in decoded.rows):
-                kept = [index for index, row in enumerate(decoded.rows) if row_id(row) in wanted]
-                decoded = Decoded(
-                    [decoded.rows[index] for index in kept], [decoded.positions[index] for index in kept], decoded.bad
-                )
-            return beside(Page(f"{resource} page {chunk.number}", answer.body, decoded))
+            body, decoded = self._chunk(resource, chunk.ids, decoder, row_id, stream, display)
+            missing = _missing(chunk.ids, decoded, row_id)
+            if missing:
+                listed = self.ids_among(resource, missing, stream=stream)
+                if gone is not None:
+                    gone.extend(sorted(set(missing) - set(listed)))
+                if listed:
+                    more, _ = self._chunk(resource, listed, decoder, row_id, stream, display)
+                    raw_rows = decoder.raw_rows(body) + decoder.raw_rows(more)
+                    body = b'{"rows":[' + b",".join(raw_rows) + b"]}"
+                    decoded = _only(chunk.ids, decoder.decode(body), row_id)
+                    hidden = set(_missing(chunk.ids, decoded, row_id)) & set(listed)
+                    if hidden and is_whole:
+                        raise RetryableError(
+                            f"the shop lists {resource} {', '.join(map(str, sorted(hidden)))} and does not show them",
+                            where=Where(system_code=self._system_code, stream=stream),
+                        )
+            return beside(Page(f"{resource} page {chunk.number}", body, decoded))
 
         return in_order(id_chunks(ids, self._page_size), fetch, workers=self._workers)
+
+    def ids_among(self, resource: str, ids: Sequence[int], *, stream: str) -> list[int]:
+        """Those of some ids (no more than one filter takes) that the shop still lists."""
+        asked = {"filter[id]": any_of(ids), "sort": "[id_ASC]"}
+        return [row.id for row in self.rows(resource, asked, _IDS.decode, stream=stream).value.rows]
+
+    def _chunk(
+        self,
+        resource: str,
+        ids: Sequence[int],
+        decoder: RowDecoder[T],
+        row_id: Callable[[T], int],
+        stream: str,
+        display: str,
+    ) -> tuple[bytes, Decoded[T]]:
+        asked = {"display": display, "filter[id]": any_of(ids), "sort": "[id_ASC]"}
+        answer = self.rows(resource, asked, decoder.decode, stream=stream)
+        return answer.body, _only(ids, answer.value, row_id)
 
     def related(
         self,
@@ -175,25 +226,30 @@ class PrestaShopClient:
         *,
         stream: str,
         display: str = "full",
-    ) -> tuple[list[T], list[bytes]]:
-        """Rows whose ``field`` is one of ``ids``, and the bodies as received. A row of an unknown shape raises: all are needed."""
+    ) -> Related[T]:
+        """Rows whose ``field`` is one of ``ids``. One of an unknown shape is told by the value of ``field`` that it has."""
         wanted = sorted(set(ids))
-        rows: list[T] = []
-        bodies: list[bytes] = []
+        found: Related[T] = Related()
         for start in range(0, len(wanted), IDS_PER_CALL):
-            answer = self.rows(
-                resource,
-                {
-                    "display": display,
-                    f"filter[{field}]": any_of(wanted[start : start + IDS_PER_CALL]),
-                    "sort": "[id_ASC]",
-                },
-                whole(decoder),
-                stream=stream,
-            )
-            rows += answer.value
-            bodies.append(answer.body)
-        return rows, bodies
+            asked = {
+                "display": display,
+                f"filter[{field}]": any_of(wanted[start : start + IDS_PER_CALL]),
+                "sort": "[id_ASC]",
+            }
+            answer = self.rows(resource, asked, decoder.decode, stream=stream)
+            found.rows += answer.value.rows
+            found.bodies.append(answer.body)
+            for bad in answer.value.bad:
+                owner = raw_number(bad.raw, field)
+                if owner is None:
+                    raise PermanentError(
+                        f"a row of {resource} does not say to what it belongs: {bad.reason}",
+                        where=Where(system_code=self._system_code, stream=stream, field=field),
+                        action="compare the shop's version with the recorded exchanges",
+                    )
+                number = raw_number(bad.raw, "id")
+                found.bad[owner] = f"{resource} {'?' if number is None else number}: {bad.reason}"
+        return found
 
     def all_rows(
         self, resource: str, decoder: RowDecoder[T], *, stream: str, display: str = "full", **params: str
@@ -202,6 +258,32 @@ class PrestaShopClient:
         return self.rows(
             resource, {"display": display, "sort": "[id_ASC]", **params}, whole(decoder), stream=stream
         ).value
+
+
+@dataclass
+class Related(Generic[T]):
+    """What was read beside a page: rows, the bodies as received, and why a row of an owner cannot be read, by that owner."""
+
+    rows: list[T] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    bad: dict[int, str] = field(default_factory=dict)
+
+
+def _only(ids: Sequence[int], decoded: Decoded[T], row_id: Callable[[T], int]) -> Decoded[T]:
+    """The rows with these ids."""
+    wanted = set(ids)
+    if all(row_id(row) in wanted for row in decoded.rows):
+        return decoded
+    kept = [index for index, row in enumerate(decoded.rows) if row_id(row) in wanted]
+    return Decoded([decoded.rows[index] for index in kept], [decoded.positions[index] for index in kept], decoded.bad)
+
+
+def _missing(ids: Sequence[int], decoded: Decoded[T], row_id: Callable[[T], int]) -> list[int]:
+    """The ids of which no row came; a row that cannot be read and does not tell its id stands for one of them."""
+    if decoded.received_qty >= len(ids):
+        return []
+    seen = {row_id(row) for row in decoded.rows} | {raw_number(bad.raw, "id") for bad in decoded.bad}
+    return [number for number in ids if number not in seen]
 
 
 def any_of(ids: Iterable[int]) -> str:

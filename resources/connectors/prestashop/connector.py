@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from resources.connectors.prestashop import access, catalogue, customers, orders, prices, refunds, stock
 from resources.connectors.prestashop.client import FAR_FUTURE, PrestaShopClient
 from resources.connectors.prestashop.facts import (
+    Notes,
     Shop,
+    default_currency_id,
     read_countries,
     read_currencies,
+    read_group_reduction,
     read_names,
     read_shop,
     read_states,
     read_tax_rates,
+    unless_forbidden,
 )
+from resources.connectors.prestashop.lenient import raw_number
 from resources.connectors.prestashop.rows import CUSTOMER_FIELDS, Product
+from resources.connectors.prestashop.scope import Scope, read_scope
 from resources.connectors.prestashop.streams import (
     COMBINATIONS,
     CUSTOMERS,
@@ -63,6 +68,7 @@ def build(
         session_factory=session_factory,
         workers=system.workers,
         page_size=system.page_size,
+        shop_id=system.shop_id,
         **{**network_options(system), **http},
     )
     imported = system.imported_orders
@@ -74,6 +80,7 @@ def build(
         time_zone=system.time_zone,
         language_id=system.language_id,
         order_tags=system.order_tags,
+        shop_id=system.shop_id,
         imported=orders.Import(imported.module, imported.channel, imported.number_tag) if imported else None,
         tokeniser=tokeniser,
     )
@@ -92,6 +99,7 @@ class PrestaShopConnector:
         time_zone: str,
         language_id: int,
         order_tags: bool,
+        shop_id: int | None,
         imported: orders.Import | None,
         tokeniser: Tokeniser,
     ) -> None:
@@ -102,9 +110,10 @@ class PrestaShopConnector:
         self._zone = time_zone
         self._language_id = language_id
         self._order_tags = order_tags
+        self._shop_id = shop_id
         self._imported = imported
         self._tokeniser = tokeniser
-        self._mappers: Mapping[str, Callable[[Shop], tuple[Mapper, Beside, RowDecoder[Any]]]] = {
+        self._mappers: Mapping[str, Callable[[Shop, Notes], tuple[Mapper, Beside, RowDecoder[Any]]]] = {
             PRODUCTS.name: self._product_mapper,
             COMBINATIONS.name: self._combination_mapper,
             STOCK.name: self._stock_mapper,
@@ -126,32 +135,41 @@ class PrestaShopConnector:
 
         Streams that are blind to changes are read whole whatever ``since_at`` says.
         """
-        shop = read_shop(self._client, stream.name)
+        notes = Notes()
+        shop = read_shop(self._client, stream.name, notes)
+        scope = self._scope(stream.name, notes)
         watermark_at = min(shop.server_at, now) if shop.server_at else now
+        reading = Reading(watermark_at, 0, True, iter(()), notes)
+        gone: list[int] = []
         if stream.name == PRICES.name:
-            return self._prices(shop, watermark_at)
-        if stream.name not in self._mappers:
+            self._prices(reading, shop, scope, notes, gone)
+        elif stream.name in self._mappers:
+            is_full = since_at is None or stream.change_tracking == "full_snapshot"
+            ids = scope.ids(self._client, stream.name, {} if is_full else self._changed_since(since_at))
+            to_batch, beside, decoder = self._mappers[stream.name](shop, notes)
+            display = CUSTOMER_FIELDS if stream.name == CUSTOMERS.name else "full"
+            pages = self._client.pages(
+                stream.name, ids, decoder, _row_id, stream=stream.name, display=display, beside=beside, gone=gone
+            )
+            reading.announced_qty, reading.is_full, reading.batches = len(ids), is_full, batches(pages, to_batch)
+        else:
             raise PermanentError(
                 f"PrestaShop has no stream {stream.name}",
                 where=Where(system_code=self.system_code, stream=stream.name),
                 action=f"use one of {', '.join(stream.name for stream in STREAMS)}",
             )
-        is_full = since_at is None or stream.change_tracking == "full_snapshot"
-        ids = self._client.ids(stream.name, {} if is_full else self._changed_since(since_at), stream=stream.name)
-        to_batch, beside, decoder = self._mappers[stream.name](shop)
-        display = CUSTOMER_FIELDS if stream.name == CUSTOMERS.name else "full"
-        pages = self._client.pages(
-            stream.name, ids, decoder, _row_id, stream=stream.name, display=display, beside=beside
-        )
-        return Reading(watermark_at, len(ids), is_full, batches(pages, to_batch))
+        reading.batches = _without_gone(reading, reading.batches, gone, notes)
+        return reading
 
     def replay(self, stream: Stream, rows: Sequence[RawRow], *, now: datetime) -> Batch:
         """Map raw rows again, with the present mapping; they keep the positions they had. What stands beside them is read anew."""
-        shop = read_shop(self._client, stream.name)
+        notes = Notes()
+        shop = read_shop(self._client, stream.name, notes)
         body = b'{"rows":[' + b",".join(row.raw.encode() for row in rows) + b"]}"
         labels = tuple(row.position for row in rows)
         if stream.name == PRICES.name:
-            terms = self._price_terms(shop, shop.server_at or now)
+            scope = self._scope(stream.name, notes)
+            terms = self._price_terms(shop, scope, shop.server_at or now, notes)
             is_combination = [row.position.startswith("combinations ") for row in rows]
             if any(is_combination) and not all(is_combination):
                 raise PermanentError(
@@ -161,12 +179,12 @@ class PrestaShopConnector:
             if all(is_combination):
                 return prices.combinations_to_batch([self._page(catalogue.COMBINATION_DECODER, body, labels)], terms)
             return prices.products_to_batch([self._page(catalogue.PRODUCT_DECODER, body, labels)], terms)
-        to_batch, beside, decoder = self._mappers[stream.name](shop)
+        to_batch, beside, decoder = self._mappers[stream.name](shop, notes)
         return to_batch([beside(self._page(decoder, body, labels))])
 
     def check_access(self) -> tuple[AccessCheck, ...]:
         """Connect and tell what the key may read and write, and the zone. Writes nothing."""
-        return access.check(self._client, self._zone)
+        return access.check(self._client, self._zone, self._shop_id)
 
     # ------------------------------------------------------------ readings
 
@@ -180,11 +198,14 @@ class PrestaShopConnector:
         start = local_filter_text(since_at, ZoneInfo(self._zone))
         return {"filter[date_upd]": f"[{start},{FAR_FUTURE}]", "date": "1"}
 
-    def _prices(self, shop: Shop, watermark_at: datetime) -> Reading:
+    def _scope(self, stream: str, notes: Notes) -> Scope:
+        return read_scope(self._client, self._shop_id, self.system_code, stream, notes)
+
+    def _prices(self, reading: Reading, shop: Shop, scope: Scope, notes: Notes, gone: list[int]) -> None:
         product_ids = self._client.ids("products", stream=PRICES.name)
         combination_ids = self._client.ids("combinations", stream=PRICES.name)
         parents: dict[int, Product] = {}
-        terms = self._price_terms(shop, watermark_at, parents)
+        terms = self._price_terms(shop, scope, reading.watermark_at, notes, parents)
 
         def all_batches() -> Iterator[Batch]:
             products = self._client.pages(
@@ -194,6 +215,7 @@ class PrestaShopConnector:
                 _row_id,
                 stream=PRICES.name,
                 display=catalogue.PRICE_FIELDS,
+                gone=gone,
             )
 
             def seen() -> Iterator[Page[Product]]:
@@ -208,99 +230,138 @@ class PrestaShopConnector:
                 catalogue.COMBINATION_DECODER,
                 _row_id,
                 stream=PRICES.name,
-                display="[id,id_product,price]",
+                display="[id,id_product,price,ecotax]",
+                gone=gone,
             )
             yield from batches(combinations, lambda pages: prices.combinations_to_batch(pages, terms))
 
-        return Reading(watermark_at, len(product_ids) + len(combination_ids), True, all_batches())
+        reading.announced_qty = len(product_ids) + len(combination_ids)
+        reading.batches = all_batches()
 
-    def _price_terms(self, shop: Shop, at: datetime, parents: Mapping[int, Product] | None = None) -> prices.Terms:
+    def _price_terms(
+        self, shop: Shop, scope: Scope, at: datetime, notes: Notes, parents: Mapping[int, Product] | None = None
+    ) -> prices.Terms:
         name = PRICES.name
         currencies = read_currencies(self._client, name)
         countries = read_countries(self._client, name)
-        rates = read_tax_rates(self._client, countries, self._territory, self.system_code, name)
+        rates = read_tax_rates(self._client, shop, countries, self._territory, self.system_code, name)
         country_id = next(number for number, code in countries.items() if code == self._territory)
-        currency_id = int(shop.settings.get("PS_CURRENCY_DEFAULT") or next(iter(currencies)))
-        specific_ids = self._client.ids("specific_prices", stream=name)
-        specific = chain.from_iterable(
-            page.decoded.rows
-            for page in self._client.pages(
-                "specific_prices", specific_ids, prices.SPECIFIC_DECODER, _row_id, stream=name
-            )
+        currency_id = default_currency_id(shop, currencies, self.system_code, name)
+        visitor = prices.Visitor(currency_id, country_id, shop.visitor_group_id, self._shop_id, scope.shop_group_id)
+        specific = self._client.pages(
+            "specific_prices",
+            self._client.ids("specific_prices", stream=name),
+            prices.SPECIFIC_DECODER,
+            _row_id,
+            stream=name,
+            is_whole=True,
         )
+        ecotax_group_id = shop.ecotax_group_id
+        if ecotax_group_id is None:
+            notes.tell("how the ecotax is taxed is not known: items that have one get no price")
         return prices.Terms(
             currency_code=currencies[currency_id],
-            currency_id=currency_id,
-            country_id=country_id,
             tax_rates_bp=rates,
+            ecotax_rate_bp=None if ecotax_group_id is None else rates.get(ecotax_group_id, 0),
+            group_reduction=read_group_reduction(self._client, shop, name, notes),
             local_now=at.astimezone(ZoneInfo(self._zone)).strftime("%Y-%m-%d %H:%M:%S"),
             zone=self._zone,
             channel_code=self._channel_code,
             parents=self._products(name) if parents is None else parents,
-            specific=prices.public_prices(specific, currency_id=currency_id, country_id=country_id),
+            specific=prices.public_prices(specific, visitor),
         )
 
-    def _products(self, stream: str) -> dict[int, Product]:
-        """Every product by number, as far as its combinations and stocks need it."""
+    def _products(self, stream: str, unreadable: dict[int, str] | None = None) -> dict[int, Product]:
+        """Every product by number, as far as its combinations and stocks need it. ``unreadable`` receives why some are missing."""
         ids = self._client.ids("products", stream=stream)
         pages = self._client.pages(
-            "products", ids, catalogue.PRODUCT_DECODER, _row_id, stream=stream, display=catalogue.PARENT_FIELDS
+            "products",
+            ids,
+            catalogue.PRODUCT_DECODER,
+            _row_id,
+            stream=stream,
+            display=catalogue.PARENT_FIELDS,
+            is_whole=True,
         )
-        return {row.id: row for page in pages for row in page.decoded.rows}
+        found: dict[int, Product] = {}
+        for page in pages:
+            found.update((row.id, row) for row in page.decoded.rows)
+            if unreadable is not None:
+                unreadable.update((raw_number(bad.raw, "id") or 0, bad.reason) for bad in page.decoded.bad)
+        return found
 
     # ------------------------------------------------------------ mappings
 
-    def _catalogue_terms(self, shop: Shop, stream: str, *, is_combinations: bool) -> catalogue.Terms:
-        countries = read_countries(self._client, stream)
+    def _catalogue_terms(self, shop: Shop, stream: str, notes: Notes, *, is_combinations: bool) -> catalogue.Terms:
+        def rates() -> dict[int, int]:
+            countries = read_countries(self._client, stream)
+            return read_tax_rates(self._client, shop, countries, self._territory, self.system_code, stream)
+
+        def names(resource: str, consequence: str) -> dict[int, str]:
+            return unless_forbidden(
+                lambda: read_names(self._client, resource, self._language_id, stream), {}, notes, resource, consequence
+            )
+
         return catalogue.Terms(
             shop=shop,
             zone=self._zone,
             language_id=self._language_id,
-            tax_rates_bp=read_tax_rates(self._client, countries, self._territory, self.system_code, stream),
-            categories=read_names(self._client, "categories", self._language_id, stream),
-            option_values=read_names(self._client, "product_option_values", self._language_id, stream)
+            tax_rates_bp=unless_forbidden(
+                rates, {}, notes, "taxes, tax_rules or countries", "tax rates are left empty"
+            ),
+            categories=names("categories", "categories are left empty"),
+            option_values=names("product_option_values", "names of combinations are those of their products")
             if is_combinations
             else {},
             parents=self._products(stream) if is_combinations else {},
         )
 
-    def _product_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
-        terms = self._catalogue_terms(shop, PRODUCTS.name, is_combinations=False)
+    def _countries(self, stream: str, notes: Notes) -> dict[int, str]:
+        """Countries where they may be left empty."""
+        return unless_forbidden(
+            lambda: read_countries(self._client, stream), {}, notes, "countries", "countries are left empty"
+        )
+
+    def _product_mapper(self, shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        terms = self._catalogue_terms(shop, PRODUCTS.name, notes, is_combinations=False)
         return lambda pages: catalogue.products_to_batch(pages, terms), _nothing_beside, catalogue.PRODUCT_DECODER
 
-    def _combination_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
-        terms = self._catalogue_terms(shop, COMBINATIONS.name, is_combinations=True)
+    def _combination_mapper(self, shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        terms = self._catalogue_terms(shop, COMBINATIONS.name, notes, is_combinations=True)
         return (
             lambda pages: catalogue.combinations_to_batch(pages, terms),
             _nothing_beside,
             catalogue.COMBINATION_DECODER,
         )
 
-    def _stock_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
-        products = self._products(STOCK.name)
+    def _stock_mapper(self, shop: Shop, _notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        unreadable: dict[int, str] = {}
+        products = self._products(STOCK.name, unreadable)
         return (
-            lambda pages: stock.to_batch(pages, shop=shop, channel_code=self._channel_code, products=products),
+            lambda pages: stock.to_batch(
+                pages, shop=shop, channel_code=self._channel_code, products=products, unreadable=unreadable
+            ),
             _nothing_beside,
             stock.DECODER,
         )
 
-    def _order_mapper(self, shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+    def _order_mapper(self, shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
         terms = orders.Terms(
             channel_code=self._channel_code,
             zone=self._zone,
             currencies=read_currencies(self._client, ORDERS.name),
-            countries=read_countries(self._client, ORDERS.name),
+            countries=self._countries(ORDERS.name, notes),
             states=read_states(self._client, shop, ORDERS.name),
             order_tags=self._order_tags,
             imported=self._imported,
         )
         return (
             lambda pages: orders.to_batch(pages, terms),
-            lambda page: orders.with_related(self._client, page, terms),
+            lambda page: orders.with_related(self._client, page, terms, notes),
             orders.DECODER,
         )
 
-    def _slip_mapper(self, _shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+    def _slip_mapper(self, _shop: Shop, _notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
         currencies = read_currencies(self._client, SLIPS.name)
         return (
             lambda pages: refunds.to_batch(
@@ -310,11 +371,11 @@ class PrestaShopConnector:
             refunds.DECODER,
         )
 
-    def _customer_mapper(self, _shop: Shop) -> tuple[Mapper, Beside, RowDecoder[Any]]:
-        countries = read_countries(self._client, CUSTOMERS.name)
+    def _customer_mapper(self, _shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        countries = self._countries(CUSTOMERS.name, notes)
         return (
             lambda pages: customers.to_batch(pages, zone=self._zone, countries=countries, tokeniser=self._tokeniser),
-            lambda page: customers.with_addresses(self._client, page),
+            lambda page: customers.with_addresses(self._client, page, notes),
             customers.DECODER,
         )
 
@@ -322,6 +383,14 @@ class PrestaShopConnector:
 def _row_id(row: Any) -> int:
     identity: int = row.id
     return identity
+
+
+def _without_gone(reading: Reading, found: Iterator[Batch], gone: list[int], notes: Notes) -> Iterator[Batch]:
+    """The batches; after the last one, rows that were deleted while they were read are not announced any more."""
+    yield from found
+    if gone:
+        reading.announced_qty = (reading.announced_qty or 0) - len(gone)
+        notes.tell(f"{len(gone)} rows were deleted while they were read: {', '.join(map(str, sorted(gone)[:20]))}")
 
 
 def _nothing_beside(page: Page[Any]) -> Page[Any]:

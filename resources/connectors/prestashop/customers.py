@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from resources.connectors.prestashop.client import PrestaShopClient
+from resources.connectors.prestashop.client import PrestaShopClient, Related
+from resources.connectors.prestashop.facts import Notes, unless_forbidden
+from resources.connectors.prestashop.lenient import decoder_of, without
 from resources.connectors.prestashop.rows import Address, Customer
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
     Page,
     RawText,
-    RowDecoder,
     convert,
     local_instant,
     shape_rejects,
@@ -22,24 +23,34 @@ from resources.connectors.sdk.personal import PersonalValues
 from resources.connectors.sdk.stream import Batch
 from resources.privacy import Tokeniser
 
-DECODER: RowDecoder[Customer] = RowDecoder(Customer, wrapped=True, strict=False)
-_ADDRESSES: RowDecoder[Address] = RowDecoder(Address, wrapped=True, strict=False)
+DECODER = decoder_of(Customer)
+_ADDRESSES = decoder_of(Address)
 _ADDRESS_FIELDS = "[id,id_customer,id_country,phone,phone_mobile,deleted]"
 
 
-def with_addresses(client: PrestaShopClient, page: Page[Customer]) -> Page[Customer]:
-    """Read beside a page of customers their phones and countries: those of the latest address that was not deleted."""
-    addresses, bodies = client.related(
+def with_addresses(client: PrestaShopClient, page: Page[Customer], notes: Notes) -> Page[Customer]:
+    """Read beside a page of customers their phones and countries: those of the latest address that was not deleted.
+
+    A customer of whom an address cannot be read is refused.
+    """
+    found: Related[Address] = unless_forbidden(
+        lambda: client.related(
+            "addresses",
+            "id_customer",
+            {row.id for row in page.decoded.rows},
+            _ADDRESSES,
+            stream="customers",
+            display=_ADDRESS_FIELDS,
+        ),
+        Related(),
+        notes,
         "addresses",
-        "id_customer",
-        {row.id for row in page.decoded.rows},
-        _ADDRESSES,
-        stream="customers",
-        display=_ADDRESS_FIELDS,
+        "phones and countries are left empty",
     )
-    latest = {address.id_customer: address for address in addresses if address.deleted != "1"}
-    extra = {"addresses": latest, "bodies": [(f"{page.name} addresses {n}", body) for n, body in enumerate(bodies, 1)]}
-    return Page(page.name, page.body, page.decoded, extra, page.labels)
+    latest = {address.id_customer: address for address in found.rows if address.deleted != "1"}
+    bodies = [(f"{page.name} addresses {n}", body) for n, body in enumerate(found.bodies, 1)]
+    page = without(page, found.bad, DECODER, lambda row: row.id)
+    return Page(page.name, page.body, page.decoded, {"addresses": latest, "bodies": bodies}, page.labels)
 
 
 def to_batch(
@@ -59,7 +70,7 @@ def to_batch(
             [
                 text("customer_external_id", [str(row.id) for row in rows]),
                 text("email", [row.email for row in rows]),
-                text("full_name", [f"{row.firstname} {row.lastname}" for row in rows]),
+                text("full_name", [f"{row.firstname or ''} {row.lastname or ''}".strip() or None for row in rows]),
                 text("phone", [(found.phone_mobile or found.phone or None) if found else None for found in own]),
                 text("country_code", [countries.get(found.id_country) if found else None for found in own]),
                 pl.Series("is_guest", [row.is_guest == "1" for row in rows], dtype=pl.Boolean),

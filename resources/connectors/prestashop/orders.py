@@ -8,23 +8,25 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from resources.connectors.prestashop.client import PrestaShopClient
-from resources.connectors.prestashop.facts import States
+from resources.connectors.prestashop.client import PrestaShopClient, Related, any_of
+from resources.connectors.prestashop.facts import Notes, States, unless_forbidden
+from resources.connectors.prestashop.lenient import decoder_of, part_of, raw_number, whole_row, without
 from resources.connectors.prestashop.rows import DETAIL_FIELDS, Address, Detail, History, Order
 from resources.connectors.prestashop.tags import Tags, read_tags
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
+    MICRO_DIGITS,
     Decoded,
     Field,
     Page,
     RawText,
-    RowDecoder,
     clean_text,
     columns_of,
     convert,
     frame_of,
     item_id,
     local_instant,
+    minor_exponent,
     minor_units,
     money,
     plain_text,
@@ -34,11 +36,12 @@ from resources.connectors.sdk.decode import (
     utc_instant,
 )
 from resources.connectors.sdk.stream import Batch, Reject
+from resources.errors import PermanentError, Where
 
-DECODER: RowDecoder[Order] = RowDecoder(Order, wrapped=True, strict=False)
-DETAIL_DECODER: RowDecoder[Detail] = RowDecoder(Detail, wrapped=True, strict=False)
-_HISTORIES: RowDecoder[History] = RowDecoder(History, wrapped=True, strict=False)
-_ADDRESSES: RowDecoder[Address] = RowDecoder(Address, wrapped=True, strict=False)
+DECODER = decoder_of(Order)
+_DETAILS = decoder_of(Detail)
+_HISTORIES = decoder_of(History)
+_ADDRESSES = decoder_of(Address)
 
 _ORDER = {
     "id": pl.Int64,
@@ -92,36 +95,50 @@ class Terms:
     imported: Import | None
 
 
-def with_related(client: PrestaShopClient, page: Page[Order], terms: Terms) -> Page[Order]:
-    """Read beside a page of orders their details, the dates of their states, and the countries they go to."""
-    ids = [order.id for order in page.decoded.rows]
+def with_related(client: PrestaShopClient, page: Page[Order], terms: Terms, notes: Notes) -> Page[Order]:
+    """Read beside a page of orders their details, the dates of their states, and the countries they go to.
+
+    An order of which a state's date or its address cannot be read is refused; of a bad detail, only the line is.
+    """
+    orders = page.decoded.rows
+    ids = [order.id for order in orders]
     details: Decoded[Detail] = Decoded([], [], [])
-    histories: list[History] = []
-    countries: dict[int, str | None] = {}
+    histories: Related[History] = Related()
+    addresses: Related[Address] = Related()
     bodies: list[tuple[str, bytes]] = []
     if ids:
-        detail_params = {
-            "display": DETAIL_FIELDS,
-            "filter[id_order]": f"[{'|'.join(map(str, ids))}]",
-            "sort": "[id_ASC]",
-        }
-        answer = client.rows("order_details", detail_params, DETAIL_DECODER.decode, stream="orders")
+        asked = {"display": DETAIL_FIELDS, "filter[id_order]": any_of(ids), "sort": "[id_ASC]"}
+        answer = client.rows("order_details", asked, _DETAILS.decode, stream="orders")
         details = answer.value
         bodies.append((f"{page.name} order_details", answer.body))
-        histories, received = client.related("order_histories", "id_order", ids, _HISTORIES, stream="orders")
-        bodies += [(f"{page.name} order_histories {n}", body) for n, body in enumerate(received, start=1)]
-        addresses, received = client.related(
+        histories = client.related("order_histories", "id_order", ids, _HISTORIES, stream="orders")
+        bodies += [(f"{page.name} order_histories {n}", body) for n, body in enumerate(histories.bodies, start=1)]
+        addresses = unless_forbidden(
+            lambda: client.related(
+                "addresses",
+                "id",
+                {order.id_address_delivery for order in orders} - {0},
+                _ADDRESSES,
+                stream="orders",
+                display="[id,id_country]",
+            ),
+            Related(),
+            notes,
             "addresses",
-            "id",
-            {order.id_address_delivery for order in page.decoded.rows} - {0},
-            _ADDRESSES,
-            stream="orders",
-            display="[id,id_country]",
+            "countries of orders are left empty",
         )
-        bodies += [(f"{page.name} addresses {n}", body) for n, body in enumerate(received, start=1)]
-        countries = {address.id: terms.countries.get(address.id_country) for address in addresses}
-    detail_page = Page(f"{page.name} order_details", bodies[0][1] if bodies else b"[]", details)
-    extra = {"details": detail_page, "histories": histories, "countries": countries, "bodies": bodies}
+        bodies += [(f"{page.name} addresses {n}", body) for n, body in enumerate(addresses.bodies, start=1)]
+    extra = {
+        "details": details,
+        "histories": histories.rows,
+        "countries": {address.id: terms.countries.get(address.id_country) for address in addresses.rows},
+        "bodies": bodies,
+    }
+    refused = dict(histories.bad)
+    refused.update(
+        (o.id, addresses.bad[o.id_address_delivery]) for o in orders if o.id_address_delivery in addresses.bad
+    )
+    page = without(page, refused, DECODER, lambda row: row.id)
     return Page(page.name, page.body, page.decoded, extra, page.labels)
 
 
@@ -130,7 +147,7 @@ def to_batch(pages: Sequence[Page[Order]], terms: Terms) -> Batch:
     raw_text = RawText(pages, DECODER)
     rows = [row for page in pages for row in page.decoded.rows]
     number_tag = terms.imported.number_tag if terms.imported else None
-    tags = {row.id: read_tags(row.note, number_tag=number_tag) if terms.order_tags else Tags() for row in rows}
+    tags = {row.id: read_tags(row.note or "", number_tag=number_tag) if terms.order_tags else Tags() for row in rows}
     orders, rejects = convert(
         _order_table(rows, pages, tags, terms),
         [
@@ -157,7 +174,7 @@ def to_batch(pages: Sequence[Page[Order]], terms: Terms) -> Batch:
         raw_text=raw_text,
     )
     kept = orders.select("id", "currency_code")
-    lines, line_rejects = _lines(pages, kept, tags)
+    lines, line_rejects = _lines(pages, kept, tags, raw_text)
     return Batch(
         received_qty=sum(page.decoded.received_qty for page in pages),
         raw=[pair for page in pages for pair in ((page.name, page.body), *page.extra["bodies"])],
@@ -166,7 +183,7 @@ def to_batch(pages: Sequence[Page[Order]], terms: Terms) -> Batch:
             "order_line": entity_frame("order_line", lines),
         },
         rejects=[*shape_rejects(pages, entity="order"), *rejects, *line_rejects],
-        raw_at=lambda position: (raw_text(position), ""),
+        raw_at=lambda position: (whole_row(raw_text)(position), ""),
     )
 
 
@@ -247,16 +264,23 @@ def _order_frame(orders: pl.DataFrame, terms: Terms) -> pl.DataFrame:
 
 
 def _lines(
-    pages: Sequence[Page[Order]], kept: pl.DataFrame, tags: Mapping[int, Tags]
+    pages: Sequence[Page[Order]], kept: pl.DataFrame, tags: Mapping[int, Tags], raw_text: RawText
 ) -> tuple[pl.DataFrame, list[Reject]]:
-    detail_pages: list[Page[Detail]] = [page.extra["details"] for page in pages]
-    raw_text = RawText(detail_pages, DETAIL_DECODER)
-    rows = [row for page in detail_pages for row in page.decoded.rows]
+    # a line's raw text is that of its order: with it alone nothing could be replayed
+    order_text = whole_row(raw_text)
+    order_positions = {
+        row.id: position
+        for page in pages
+        for row, position in zip(page.decoded.rows, source_positions(page), strict=True)
+    }
+    rows = [row for page in pages for row in page.extra["details"].rows if row.id_order in order_positions]
     table = frame_of(_DETAIL, columns_of(rows, _DETAIL))
     shortages = [tags[row.id_order].shortages.get(row.id) if row.id_order in tags else None for row in rows]
     table = table.with_columns(
         pl.Series(
-            "source_position", [text for page in detail_pages for text in source_positions(page)], dtype=pl.String
+            "source_position",
+            [part_of(order_positions[row.id_order], f"line {row.id}") for row in rows],
+            dtype=pl.String,
         ),
         plain_text(table["product_name"]).alias("name"),
         pl.Series("cancelled_qty", [short.quantity if short else 0 for short in shortages], dtype=pl.Int64),
@@ -282,11 +306,13 @@ def _lines(
             clean_text("product_reference"),
         ],
         entity="order_line",
-        raw_text=raw_text,
+        raw_text=order_text,
         is_root=False,
     )
     # more digits than the currency has: the price of one unit cannot be told exactly
-    is_exact = unit.is_not_null() & pl.col("unit_price_tax_incl").str.contains(r"^-?[0-9]+(\.[0-9]{2}0*)?$")
+    units = {code: 10 ** (MICRO_DIGITS - minor_exponent(code)) for code in good["currency_code"].unique().to_list()}
+    per_minor = pl.col("currency_code").replace_strict(units, default=1, return_dtype=pl.Int64)
+    is_exact = (unit % per_minor) == 0
     frame = good.select(
         pl.col("id_order").cast(pl.String).alias("order_external_id"),
         pl.col("id").cast(pl.String).alias("line_external_id"),
@@ -304,8 +330,16 @@ def _lines(
         pl.lit(None, pl.String).alias("return_reference"),
         "source_position",
     )
-    shapes = [
-        Reject(reject.position, reject.raw, reject.rule, reject.reason, "order_line", is_root=False)
-        for reject in shape_rejects(detail_pages, entity="order_line")
-    ]
+    shapes = []
+    for page in pages:
+        for bad in page.extra["details"].bad:
+            position = order_positions.get(raw_number(bad.raw, "id_order") or 0)
+            if position is None:
+                raise PermanentError(
+                    f"an order detail does not say to which order it belongs: {bad.reason}",
+                    where=Where(stream="orders", field="id_order"),
+                    action="compare the shop's version with the recorded exchanges",
+                )
+            part = part_of(position, f"line {raw_number(bad.raw, 'id') or '?'}")
+            shapes.append(Reject(part, order_text(position), "shape", bad.reason, "order_line", is_root=False))
     return frame, [*shapes, *rejects]

@@ -8,13 +8,13 @@ import msgspec
 import polars as pl
 
 from resources.connectors.prestashop.client import PrestaShopClient
+from resources.connectors.prestashop.lenient import decoder_of, part_of, whole_row, without
 from resources.connectors.prestashop.rows import Slip
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
     Field,
     Page,
     RawText,
-    RowDecoder,
     convert,
     local_instant,
     money,
@@ -24,7 +24,7 @@ from resources.connectors.sdk.decode import (
 )
 from resources.connectors.sdk.stream import Batch
 
-DECODER: RowDecoder[Slip] = RowDecoder(Slip, wrapped=True, strict=False)
+DECODER = decoder_of(Slip)
 
 
 class OrderHead(msgspec.Struct, gc=False):
@@ -32,7 +32,7 @@ class OrderHead(msgspec.Struct, gc=False):
 
     id: int
     id_currency: int = 0
-    reference: str = ""
+    reference: str | None = ""
 
 
 class LineHead(msgspec.Struct, gc=False):
@@ -43,13 +43,13 @@ class LineHead(msgspec.Struct, gc=False):
     product_attribute_id: int = 0
 
 
-_LINES: RowDecoder[LineHead] = RowDecoder(LineHead, wrapped=True, strict=False)
-_HEADS: RowDecoder[OrderHead] = RowDecoder(OrderHead, wrapped=True, strict=False)
+_LINES = decoder_of(LineHead)
+_HEADS = decoder_of(OrderHead)
 
 
 def with_orders(client: PrestaShopClient, page: Page[Slip]) -> Page[Slip]:
     """Read beside a page of slips the currency and number of their orders, and the items of their lines."""
-    heads, _ = client.related(
+    heads = client.related(
         "orders",
         "id",
         {slip.id_order for slip in page.decoded.rows},
@@ -57,7 +57,7 @@ def with_orders(client: PrestaShopClient, page: Page[Slip]) -> Page[Slip]:
         stream="order_slip",
         display="[id,id_currency,reference]",
     )
-    lines, _ = client.related(
+    lines = client.related(
         "order_details",
         "id",
         {line.id_order_detail for slip in page.decoded.rows for line in slip.associations.order_slip_details} - {0},
@@ -65,7 +65,17 @@ def with_orders(client: PrestaShopClient, page: Page[Slip]) -> Page[Slip]:
         stream="order_slip",
         display="[id,product_id,product_attribute_id]",
     )
-    extra = {"orders": {head.id: head for head in heads}, "items": {line.id: _item(line) for line in lines}}
+    refused: dict[int, str] = {}
+    for slip in page.decoded.rows:
+        lines_bad = [lines.bad.get(line.id_order_detail) for line in slip.associations.order_slip_details]
+        reason = next((bad for bad in (heads.bad.get(slip.id_order), *lines_bad) if bad), None)
+        if reason is not None:
+            refused[slip.id] = reason
+    page = without(page, refused, DECODER, lambda row: row.id)
+    extra = {
+        "orders": {head.id: head for head in heads.rows},
+        "items": {line.id: _item(line) for line in lines.rows},
+    }
     return Page(page.name, page.body, page.decoded, extra, page.labels)
 
 
@@ -84,8 +94,7 @@ def to_batch(
 ) -> Batch:
     """Map pages of slips. Grain: one row per slip, and one per slip and line.
 
-    A slip's amount is what its products gave back and its delivery fee. Slips made by modules leave the product total empty:
-    then ``amount`` is taken.
+    A slip's amount is what its products gave back (:func:`_goods`) and its delivery fee.
     """
     raw_text = RawText(pages, DECODER)
     rows = [row for page in pages for row in page.decoded.rows]
@@ -104,7 +113,7 @@ def to_batch(
             text("order_number", [(head.reference or str(head.id)) if head else None for head in own]),
             text("currency_code", [currencies.get(head.id_currency) if head else None for head in own]),
             text("goods", [_goods(row) for row in rows]),
-            text("shipping", [row.total_shipping_tax_incl for row in rows]),
+            text("shipping", [row.total_shipping_tax_incl or "0" for row in rows]),
             text("date_add", [row.date_add for row in rows]),
             text("source_position", positions),
         ]
@@ -134,7 +143,7 @@ def to_batch(
     )
     currency_of = dict(zip(good["source_position"], good["currency_code"], strict=True))
     parts = [
-        (row.id, line, f"{position} line {number}", currency_of[position])
+        (row.id, line, part_of(position, f"line {number}"), currency_of[position])
         for row, position in zip(rows, positions, strict=True)
         if position in currency_of
         for number, line in enumerate(row.associations.order_slip_details, start=1)
@@ -166,7 +175,7 @@ def to_batch(
             ),
         ],
         entity="refund_line",
-        raw_text=raw_text,
+        raw_text=whole_row(raw_text),
         is_root=False,
     )
     return Batch(
@@ -180,9 +189,22 @@ def to_batch(
             ),
         },
         rejects=[*shape_rejects(pages, entity="refund"), *rejects, *line_rejects],
-        raw_at=lambda position: (raw_text(position), ""),
+        raw_at=lambda position: (whole_row(raw_text)(position), ""),
     )
 
 
 def _goods(slip: Slip) -> str:
-    return slip.amount if scaled_int(slip.total_products_tax_incl) == 0 else slip.total_products_tax_incl
+    """What a slip gives back without its delivery fee, tax included.
+
+    The total of its products, unless ``amount`` says otherwise: slips made by modules leave the total empty, and a slip of a
+    chosen amount (type 2) or less a voucher (type 1) keeps the full total beside it. A shop that works without tax keeps the
+    total without tax in ``amount``: that is no other amount.
+    """
+    total, amount = slip.total_products_tax_incl or "0", slip.amount or "0"
+    total_int, amount_int, net_int = (scaled_int(text) for text in (total, amount, slip.total_products_tax_excl or "0"))
+    if total_int is None or amount_int is None:
+        return total if total_int is None else amount
+    if total_int == 0:
+        return amount
+    is_other = amount_int not in (0, total_int, net_int)
+    return amount if slip.order_slip_type in ("1", "2") and is_other else total

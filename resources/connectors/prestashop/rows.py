@@ -1,6 +1,6 @@
 """PrestaShop rows as they are received: only the fields that are mapped. Types wander there, so ids are read from number or text.
 
-Money stays text. A field that a row leaves out is empty or 0.
+Money stays text. A field that a row leaves out is empty or 0; one that PrestaShop's tables let be NULL is printed as null.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ class Translation(msgspec.Struct, gc=False):
     """A text in one language."""
 
     id: int
-    value: str = ""
+    value: str | None = ""
 
 
-Texts = list[Translation] | str
+Texts = list[Translation] | str | None
 
 
 def in_language(texts: Texts, language_id: int) -> str:
     """The text in a language; the first that is not empty when there is none."""
-    if isinstance(texts, str):
-        return texts
-    by_language = {text.id: text.value for text in texts}
-    return by_language.get(language_id) or next((text.value for text in texts if text.value), "")
+    if not isinstance(texts, list):
+        return texts or ""
+    by_language = {text.id: text.value or "" for text in texts}
+    return by_language.get(language_id) or next((text for text in by_language.values() if text), "")
 
 
 class IdOnly(msgspec.Struct, gc=False):
@@ -36,7 +36,7 @@ class Bundled(msgspec.Struct, gc=False):
     """A component of a pack."""
 
     id: int
-    quantity: str
+    quantity: int
     id_product_attribute: int = 0
 
 
@@ -51,25 +51,25 @@ class Product(msgspec.Struct, gc=False):
     """A row of /products."""
 
     id: int
-    id_category_default: int = 0
+    id_category_default: int | None = 0
     id_tax_rules_group: int = 0
     manufacturer_name: str | bool | None = None
-    reference: str = ""
-    ean13: str = ""
-    upc: str = ""
-    isbn: str = ""
+    reference: str | None = ""
+    ean13: str | None = ""
+    upc: str | None = ""
+    isbn: str | None = ""
     weight: str = "0"
     price: str = "0"
+    ecotax: str = "0"
     active: str = "0"
     available_for_order: str = "0"
     is_virtual: str = "0"
     cache_is_pack: str = "0"
-    product_type: str = ""
-    type: str = ""
+    product_type: str | None = ""
+    type: str | None = ""
     state: str = "1"
     date_upd: str | None = None
     name: Texts = ""
-    cache_default_attribute: str | int | None = None
     associations: ProductLinks = msgspec.field(default_factory=ProductLinks)
 
 
@@ -84,11 +84,12 @@ class Combination(msgspec.Struct, gc=False):
 
     id: int
     id_product: int
-    reference: str = ""
-    ean13: str = ""
-    upc: str = ""
-    isbn: str = ""
+    reference: str | None = ""
+    ean13: str | None = ""
+    upc: str | None = ""
+    isbn: str | None = ""
     price: str = "0"
+    ecotax: str = "0"
     weight: str = "0"
     associations: OptionLinks = msgspec.field(default_factory=OptionLinks)
 
@@ -110,6 +111,7 @@ class SpecificPrice(msgspec.Struct, gc=False):
     id_product: int
     id_product_attribute: int = 0
     id_shop: int = 0
+    id_shop_group: int = 0
     id_cart: int = 0
     id_currency: int = 0
     id_country: int = 0
@@ -133,11 +135,11 @@ class Order(msgspec.Struct, gc=False):
     id_currency: int = 0
     id_customer: int = 0
     current_state: int = 0
-    module: str = ""
+    module: str | None = ""
     date_add: str | None = None
     date_upd: str | None = None
-    note: str = ""
-    reference: str = ""
+    note: str | None = ""
+    reference: str | None = ""
     total_discounts_tax_incl: str = "0"
     total_paid_tax_incl: str = "0"
     total_paid_tax_excl: str = "0"
@@ -152,9 +154,9 @@ class Detail(msgspec.Struct, gc=False):
     id_order: int
     product_id: int = 0
     product_attribute_id: int = 0
-    product_name: str = ""
+    product_name: str | None = ""
     product_quantity: str = "0"
-    product_reference: str = ""
+    product_reference: str | None = ""
     unit_price_tax_incl: str = "0"
     total_price_tax_incl: str = "0"
     total_price_tax_excl: str = "0"
@@ -190,8 +192,8 @@ class Address(msgspec.Struct, gc=False):
     id: int
     id_customer: int = 0
     id_country: int = 0
-    phone: str = ""
-    phone_mobile: str = ""
+    phone: str | None = ""
+    phone_mobile: str | None = ""
     deleted: str = "0"
 
 
@@ -201,8 +203,8 @@ class SlipLine(msgspec.Struct, gc=False):
     id: int
     id_order_detail: int = 0
     product_quantity: str = "0"
-    amount_tax_excl: str = "0"
-    amount_tax_incl: str = "0"
+    amount_tax_excl: str | None = "0"
+    amount_tax_incl: str | None = "0"
 
 
 class SlipLinks(msgspec.Struct, gc=False):
@@ -216,9 +218,11 @@ class Slip(msgspec.Struct, gc=False):
 
     id: int
     id_order: int
-    total_products_tax_incl: str = "0"
-    total_shipping_tax_incl: str = "0"
-    amount: str = "0"
+    total_products_tax_excl: str | None = "0"
+    total_products_tax_incl: str | None = "0"
+    total_shipping_tax_incl: str | None = "0"
+    amount: str | None = "0"
+    order_slip_type: str | None = "0"
     date_add: str | None = None
     associations: SlipLinks = msgspec.field(default_factory=SlipLinks)
 
@@ -227,9 +231,9 @@ class Customer(msgspec.Struct, gc=False):
     """A row of /customers, as far as it is asked for: never the password nor the secure key."""
 
     id: int
-    lastname: str = ""
-    firstname: str = ""
-    email: str = ""
+    lastname: str | None = ""
+    firstname: str | None = ""
+    email: str | None = ""
     is_guest: str = "0"
     date_add: str | None = None
     date_upd: str | None = None
@@ -282,3 +286,27 @@ class Tax(msgspec.Struct, gc=False):
 
     id: int
     rate: str = "0"
+
+
+class Group(msgspec.Struct, gc=False):
+    """A row of /groups; ``reduction`` in percent, taken off every price."""
+
+    id: int
+    reduction: str = "0"
+
+
+class ShopRow(msgspec.Struct, gc=False):
+    """A row of /shops: one of the shops of an installation."""
+
+    id: int
+    id_shop_group: int = 0
+    active: str = "1"
+    deleted: str = "0"
+    name: str | None = ""
+
+
+class OrderOfSlip(msgspec.Struct, gc=False):
+    """A slip and the order it pays back."""
+
+    id: int
+    id_order: int

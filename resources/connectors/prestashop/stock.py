@@ -8,26 +8,33 @@ import polars as pl
 
 from resources.connectors.prestashop.catalogue import is_published
 from resources.connectors.prestashop.facts import Shop
+from resources.connectors.prestashop.lenient import decoder_of
 from resources.connectors.prestashop.rows import Product, Stock
 from resources.connectors.sdk.batches import entity_frame
 from resources.connectors.sdk.decode import (
     Field,
     Page,
     RawText,
-    RowDecoder,
     convert,
     shape_rejects,
     source_positions,
 )
 from resources.connectors.sdk.stream import Batch
 
-DECODER: RowDecoder[Stock] = RowDecoder(Stock, wrapped=True, strict=False)
+DECODER = decoder_of(Stock)
 
 
-def to_batch(pages: Sequence[Page[Stock]], *, shop: Shop, channel_code: str, products: Mapping[int, Product]) -> Batch:
+def to_batch(
+    pages: Sequence[Page[Stock]],
+    *,
+    shop: Shop,
+    channel_code: str,
+    products: Mapping[int, Product],
+    unreadable: Mapping[int, str],
+) -> Batch:
     """Map pages of stock rows. Grain: one row per product (the sum, when it has combinations) and per combination.
 
-    A row whose product is gone is no longer published.
+    A row whose product is gone is no longer published; one whose product cannot be read is refused.
     """
     raw_text = RawText(pages, DECODER)
     rows = [row for page in pages for row in page.decoded.rows]
@@ -41,6 +48,7 @@ def to_batch(pages: Sequence[Page[Stock]], *, shop: Shop, channel_code: str, pro
                 ],
                 dtype=pl.String,
             ),
+            "product_problem": pl.Series([unreadable.get(row.id_product) for row in rows], dtype=pl.String),
             "quantity": pl.Series([row.quantity for row in rows], dtype=pl.String),
             "is_published": pl.Series([row.id_product in published for row in rows], dtype=pl.Boolean),
             "is_backorder_allowed": pl.Series(
@@ -61,7 +69,14 @@ def to_batch(pages: Sequence[Page[Stock]], *, shop: Shop, channel_code: str, pro
                 "quantity",
                 "number",
                 "a whole number of units",
-            )
+            ),
+            Field(
+                "product_problem",
+                pl.lit(None, pl.String),
+                "product_problem",
+                "readable_product",
+                "a product of which it can be told whether it is published",
+            ),
         ],
         entity="channel_stock",
         raw_text=raw_text,

@@ -32,6 +32,7 @@ PRICES = Stream(
     blind_spots=(
         "neither combination prices nor specific prices move a date: every run computes all prices",
         "prices are those of a visitor who is not logged in, in the shop's own country and currency; rules of the cart are not seen",
+        "reductions of a customer group by category are not seen: the Webservice does not give them",
     ),
 )
 STOCK = Stream(
@@ -93,6 +94,7 @@ RESOURCES_READ = (
     "countries",
     "currencies",
     "customers",
+    "groups",
     "order_details",
     "order_histories",
     "order_slip",
@@ -100,6 +102,7 @@ RESOURCES_READ = (
     "orders",
     "product_option_values",
     "products",
+    "shops",
     "specific_prices",
     "stock_availables",
     "tax_rules",
