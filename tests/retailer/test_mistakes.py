@@ -269,6 +269,13 @@ CASES = {
         ", window_days: 30", "", "kpis.k3a.window_days", "nothing", "window_days, which k3a is computed with"
     ),
     "key twice": Case("k2: {target_pct: 95,", "k1b: {target_pct: 95,", "kpis.k1b", "the key twice", "it once"),
+    "state of orders that Étalon does not have": Case(
+        "channel: web-be, requests_per_second",
+        "channel: web-be, statuses: {dispatched: sent}, requests_per_second",
+        "systems[7].statuses.dispatched",
+        "'sent'",
+        "one of pending, on_hold, payable, shipped",
+    ),
     "another version of the format": Case("version: 1", "version: 2", "version", "'2'", "less than or equal to 1"),
 }
 

@@ -40,6 +40,18 @@ def test_each_kind_of_system_has_its_own_options() -> None:
     assert shop_be.secret.get_secret_value() == "secret-of-be"
 
 
+def test_a_woocommerce_may_have_states_and_an_address_of_its_own() -> None:
+    text = with_change(
+        "channel: web-be, requests_per_second: 1000",
+        "channel: web-be, requests_per_second: 1000, statuses: {dispatched: shipped, wc-on-order: payable}, permalinks: plain, "
+        "home_url: https://boutique.example/",
+    )
+    shop = retailer(text).system("shop_be")
+    assert isinstance(shop, WooCommerceSystem)
+    assert dict(shop.statuses) == {"dispatched": "shipped", "wc-on-order": "payable"}
+    assert (shop.permalinks, shop.home_url) == ("plain", "https://boutique.example")
+
+
 def test_secrets_do_not_show() -> None:
     shown = repr(retailer()) + str(retailer().system("shop_be").model_dump())
     assert "key-of" not in shown
