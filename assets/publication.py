@@ -111,6 +111,7 @@ def _publish_report(runtime: Runtime) -> Mapping[str, Any]:
     )
     return {
         "path": dg.MetadataValue.path(str(path)),
-        "open": dg.MetadataValue.url(path.as_uri()),
+        # Browsers refuse a file link on an http page: `etalon ui` serves the folder.
+        "open": dg.MetadataValue.url(f"{runtime.settings.report_url}/{path.name}"),
         "bytes": path.stat().st_size,
     }

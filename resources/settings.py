@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 from resources.errors import ConfigurationError, Where
 
 MINIMUM_KEY_BYTES = 32
+REPORT_URL = "ETALON_REPORT_URL"
+DEFAULT_REPORT_URL = "http://127.0.0.1:3001"
+"""Where `etalon ui` serves the published folder when nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Settings:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     memory_limit: str = "2GB"
     threads: int = 2
+    report_url: str = DEFAULT_REPORT_URL
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path) -> Settings:
@@ -68,6 +72,7 @@ class Settings:
             variables=values,
             memory_limit=values.get("ETALON_MEMORY_LIMIT") or "2GB",
             threads=_whole_number(values, "ETALON_THREADS", 2),
+            report_url=_web_address(values, REPORT_URL, DEFAULT_REPORT_URL),
         )
 
     def clock(self) -> Callable[[], datetime]:
@@ -167,6 +172,15 @@ def _instant(values: Mapping[str, str], name: str) -> datetime | None:
     if instant.tzinfo is None:
         raise _mistake(name, f"an instant with its zone, like 2026-05-18T10:00:00Z, got {text!r}")
     return instant.astimezone(UTC)
+
+
+def _web_address(values: Mapping[str, str], name: str, default: str) -> str:
+    """An http or https address without a slash at its end."""
+    text = (values.get(name) or default).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise _mistake(name, f"an address like {default}")
+    return text
 
 
 def _whole_number(values: Mapping[str, str], name: str, default: int) -> int:

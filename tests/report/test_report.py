@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from assets.publication import publication_steps
+from orchestration.published_server import serve_published
 from resources.report import build_report
 from resources.report.data import read_report_data
 from resources.report.page import _cell, _money, _share
 from resources.report.words import COLUMNS, LANGUAGES, REASONS, WORDS
+from resources.settings import Settings
+from tests.orchestration.small import small_runtime
 from tests.report.published import publish_sample
 
 
@@ -22,13 +27,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_report(publish_sample(folder / "bi.duckdb"), folder / "report.html", cache_dir=folder / "cache")
 
 
-def browse(chromium: Path, page: Path, profile: Path, fragment: str = "") -> str:
-    """The page's document after its scripts ran, with every host but none resolvable: it must work offline."""
+def browse(chromium: Path, page: str, profile: Path) -> str:
+    """The page's document after its scripts ran, with no host but this machine reachable: it must work offline."""
     command = [
         str(chromium), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}", "--virtual-time-budget=10000", "--dump-dom",
-        f"file://{page}{fragment}",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={profile}", "--virtual-time-budget=10000",
+        "--dump-dom", page,
     ]  # fmt: skip
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
@@ -37,11 +42,26 @@ def browse(chromium: Path, page: Path, profile: Path, fragment: str = "") -> str
 def test_the_page_draws_every_chart_offline(
     report: Path, chromium: Path, tmp_path: Path, fragment: str, language: str, number: str
 ) -> None:
-    document = browse(chromium, report, tmp_path / "profile", fragment)
+    document = browse(chromium, f"{report.as_uri()}{fragment}", tmp_path / "profile")
     assert f'data-drawn="{language}"' in document
     # Six trends and five break-downs (k3b is not measurable): each drawn as an SVG by the chart library inside the page.
     assert len(re.findall(r'<svg[^>]+class="marks"', document)) == 11
     assert number in document
+
+
+def test_a_browser_opens_the_page_that_the_ui_serves(report: Path, chromium: Path, tmp_path: Path) -> None:
+    """The link in the metadata: a browser does not follow a file link from the UI's page."""
+    with serve_published(report.parent, 0) as address:
+        document = browse(chromium, f"{address}/{report.name}#en", tmp_path / "profile")
+    assert 'data-drawn="en"' in document
+    assert len(re.findall(r'<svg[^>]+class="marks"', document)) == 11
+
+
+def test_its_asset_links_to_where_it_is_served(settings: Settings) -> None:
+    publish_sample(settings.bi_path)
+    runtime = small_runtime(replace(settings, report_url="http://127.0.0.1:3456"))
+    publishing = {step.name: step.publish for step in publication_steps(runtime)}
+    assert publishing["report"](runtime)["open"].value == "http://127.0.0.1:3456/report.html"
 
 
 def test_the_page_asks_no_other_host(report: Path) -> None:

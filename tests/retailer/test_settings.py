@@ -36,6 +36,12 @@ def test_the_env_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
     assert settings.variables == {"A": "one", "B": "three"}
 
 
+def test_links_to_the_report_lead_where_the_ui_serves_it_or_to_its_proxy(tmp_path: Path) -> None:
+    assert Settings.from_environment({}, tmp_path).report_url == "http://127.0.0.1:3001"
+    behind = Settings.from_environment({"ETALON_REPORT_URL": "https://bi.example/etalon/"}, tmp_path)
+    assert behind.report_url == "https://bi.example/etalon"
+
+
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
@@ -44,6 +50,7 @@ def test_the_env_file_is_read_and_the_environment_wins(tmp_path: Path) -> None:
         ({"ETALON_THREADS": "0"}, "ETALON_THREADS must be a whole number from 1, got '0'"),
         ({"ETALON_THREADS": "many"}, "ETALON_THREADS must be a whole number from 1"),
         ({"ETALON_POSTGRES_URL": "mysql://h/d"}, "ETALON_POSTGRES_URL must be an address like postgresql://"),
+        ({"ETALON_REPORT_URL": "file:///data"}, "ETALON_REPORT_URL must be an address like http://127.0.0.1:3001"),
         ({"ETALON_ENV_FILE": "none.env"}, "ETALON_ENV_FILE must be a file that exists"),
     ],
 )
