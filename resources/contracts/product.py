@@ -5,7 +5,8 @@ from resources.contracts.entity import entity
 
 ENTITY = entity(
     "product",
-    "A sellable item as one system describes it: a simple product, a variant, a parent of variants, a kit. Grain: one row per system and product_external_id.",
+    "A sellable item as one system describes it: a simple product, a variant, a parent of variants, a kit."
+    " Grain: one row per system and product_external_id.",
     keys=("product_external_id",),
     fields={
         "product_external_id": c.code(

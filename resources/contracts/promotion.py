@@ -5,7 +5,8 @@ from resources.contracts.entity import entity
 
 ENTITY = entity(
     "promotion",
-    "A public price reduction with a window [starts_at, ends_at), as its master declares it. Grain: one row per system, promotion and item.",
+    "A public price reduction with a window [starts_at, ends_at), as its master declares it."
+    " Grain: one row per system, promotion and item.",
     keys=("promotion_external_id", "product_external_id"),
     fields={
         "promotion_external_id": c.code("The system's id of the promotion."),

@@ -36,7 +36,7 @@ class WorkList:
 
 @dataclass(frozen=True)
 class Kpi:
-    """One KPI as the report shows it. Shares are 0..1; ``trend`` has columns day, value; ``breakdown`` code, value, numerator, denominator."""
+    """One KPI as the report shows it. Shares are 0..1; ``trend`` and ``breakdown``: day, code, value, numerator, denominator."""
 
     kpi_code: str
     measure: str
