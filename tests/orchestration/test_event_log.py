@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +13,8 @@ from orchestration.instance import open_instance
 
 
 @dg.asset(check_specs=[dg.AssetCheckSpec("counted", asset="thing")])
-def thing() -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(
+def thing() -> Iterator[dg.MaterializeResult[None]]:
+    yield dg.MaterializeResult(
         metadata={"dagster/row_count": 3}, check_results=[dg.AssetCheckResult(check_name="counted", passed=True)]
     )
 
