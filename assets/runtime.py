@@ -125,7 +125,13 @@ class Runtime:
             entity,
             [path for extract in waiting for path in extract.paths],
             full_scopes=[
-                FullScope(extract.system_code, extract.stream, extract.extract_id, extract.quarantined_qty)
+                FullScope(
+                    extract.system_code,
+                    extract.stream,
+                    extract.extract_id,
+                    extract.unreadable_qty,
+                    extract.refused_keys,
+                )
                 for extract in waiting
                 if extract.is_full
             ],

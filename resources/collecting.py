@@ -18,11 +18,11 @@ from resources.contracts.entity import Entity, entities
 from resources.contracts.validation import split_by_contract
 from resources.errors import ContractBroken, Where
 from resources.landing import ExtractLanding, Landing
-from resources.operations import CanonicalFile, Operations
+from resources.operations import CanonicalFile, Operations, key_text
 
 MIN_ROWS = 10_000
 """Root rows gathered before contracts run: per page they would cost more than the reading."""
-HEADER_REFUSED = "header_refused"
+HEADER_REFUSED, DUPLICATE_KEY = "header_refused", "duplicate_key"
 SEALED_CONTEXT = "sealed:"
 """How the stored context of a row begins when hexadecimal digits of a sealed envelope follow."""
 ACKNOWLEDGED_REJECTS = 1_000
@@ -48,7 +48,10 @@ class Tally:
 
 
 class Collector:
-    """One reading at work. ``stores_refusals``: refused rows go to quarantine as they come; a replay keeps them in ``refusals``."""
+    """One reading at work. ``stores_refusals``: refused rows go to quarantine as they come; a replay keeps them in ``refusals``.
+
+    ``refused_keys``: (entity, key) of rows that the reading showed and that are not landed; None where the key is not known.
+    """
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class Collector:
         self.rejects_by_part: dict[str, list[dict[str, object]]] = defaultdict(list)
         self.quarantined_by_part: Counter[str] = Counter()
         self.refusals: list[Reject] = []
+        self.refused_keys: list[tuple[str, str | None]] = []
         self._run_id = run_id
         self._now = now
         self._operations = operations
@@ -161,6 +165,7 @@ class Collector:
         tally.received_qty += sum(batch.received_qty for batch in waiting)
         root = self.stream.entities[0]
         refused = [reject for batch in waiting for reject in batch.rejects]
+        self._note_refused(refused)
         refused_keys: dict[str, pl.DataFrame] = {}
         for name, entity in self._entities.items():
             frame = self._frame(entity, waiting)
@@ -168,7 +173,9 @@ class Collector:
                 continue
             header = name.removesuffix("_line")
             if header in refused_keys:
+                shown = frame.select(entity.keys)
                 frame, orphans = self._without_header(entity, header, frame, refused_keys[header], waiting)
+                self._note_lost(entity, shown.join(frame.select(entity.keys), on=list(entity.keys), how="anti"))
                 # Lines that are source rows of their own are refused; those inside their header's row leave with it.
                 refused.extend(orphans if name == root else ())
             # A later file may tell a key again: that is a newer state of it, not a second row.
@@ -201,6 +208,7 @@ class Collector:
                 # A key that another of its rows keeps is not lost, and its lines stay.
                 lost = frame[[row.row for row in split.refused]].select(keys)
                 refused_keys[name] = lost.join(split.good.select(keys), on=keys, how="anti")
+                self._note_lost(entity, refused_keys[name])
             if name == root:
                 tally.landed_qty += split.good.height
             good = split.good
@@ -211,6 +219,20 @@ class Collector:
                 tally.files.append(self._writer.write_canonical(name, good))
         tally.quarantined_qty += sum(reject.is_root for reject in refused)
         self._quarantine(refused, part)
+
+    def _note_refused(self, rejects: Sequence[Reject]) -> None:
+        """Rows that the connector refused: it may know their keys; of a root row nothing else of the stream is known then."""
+        for reject in rejects:
+            if reject.rule == DUPLICATE_KEY:
+                continue  # the first row with this key is kept
+            for name in self._entities if reject.is_root else (reject.entity,):
+                key = (reject.keys or {}).get(name)
+                self.refused_keys.append((name, None if key is None else key_text(key)))
+
+    def _note_lost(self, entity: Entity, keys: pl.DataFrame) -> None:
+        is_text = all(kind == pl.String for kind in keys.dtypes)
+        for key in keys.iter_rows():
+            self.refused_keys.append((entity.name, key_text(key) if is_text and None not in key else None))
 
     def _frame(self, entity: Entity, waiting: Sequence[Batch]) -> pl.DataFrame | None:
         """The rows of one entity in what waits, with the envelope, in the contract's order; None when there are none."""

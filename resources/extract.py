@@ -202,6 +202,7 @@ class _Run:
             cursor_at=reading.watermark_at if is_complete else None,
             drop_quarantine_parts=collector.refused_parts(),
             supersede_quarantine=manifest.is_full,
+            refused_keys=collector.refused_keys if manifest.is_full else (),
         )
         self._acknowledge(receipts, collector)
         return manifest

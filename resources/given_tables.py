@@ -50,6 +50,8 @@ META: dict[str, dict[str, str]] = {
     "full_reading": _table(
         "entity VARCHAR, system_code VARCHAR, stream VARCHAR, extract_id VARCHAR, observed_at TIMESTAMPTZ"
     ),
+    # Rows which that reading showed and which were refused: they are not deleted.
+    "refused_key": _table("entity VARCHAR, system_code VARCHAR, stream VARCHAR, row_key VARCHAR"),
 }
 
 # Rows that outlive a rebuild of the models: the same columns as kpis.kpi_value.

@@ -4,6 +4,7 @@ Tables are in `tables`, the connection in `engine`, what is kept about one extra
 """
 
 from resources.operations.records import (
+    KEY_SEPARATOR,
     CanonicalFile,
     EndedExtract,
     ExchangeEntry,
@@ -12,10 +13,12 @@ from resources.operations.records import (
     Manifest,
     Outcome,
     QuarantinedRow,
+    key_text,
 )
 from resources.operations.store import Operations
 
 __all__ = [
+    "KEY_SEPARATOR",
     "CanonicalFile",
     "EndedExtract",
     "ExchangeEntry",
@@ -25,4 +28,5 @@ __all__ = [
     "Operations",
     "Outcome",
     "QuarantinedRow",
+    "key_text",
 ]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 Outcome = Literal["complete", "incomplete", "failed"]
+KEY_SEPARATOR = "\x1f"
+
+
+def key_text(values: Sequence[str]) -> str:
+    """A key of text columns, without its system, as one text."""
+    return KEY_SEPARATOR.join(values)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class LoadableExtract:
     """Canonical files of one entity in one extract that the warehouse does not have yet.
 
     ``paths`` are in the order in which they were read. ``is_full``: the whole stream, so that what is absent was deleted.
-    ``quarantined_qty`` source rows of the extract were refused: a key that is absent may be among them.
+    Rows of the entity that were refused are no absent ones: ``refused_keys`` names them (see :func:`key_text`), and any key
+    may be among the ``unreadable_qty`` whose key is not known.
     """
 
     extract_id: str
@@ -66,7 +73,8 @@ class LoadableExtract:
     paths: tuple[Path, ...]
     rows_qty: int
     is_full: bool
-    quarantined_qty: int
+    unreadable_qty: int
+    refused_keys: tuple[str, ...]
     watermark_at: datetime
 
 

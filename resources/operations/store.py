@@ -98,13 +98,15 @@ class Operations:
         supersede_quarantine: bool = False,
         resolved: Mapping[int, str] | None = None,
         retried: Mapping[int, tuple[str, str]] | None = None,
+        refused_keys: Sequence[tuple[str, str | None]] = (),
     ) -> None:
         """Write the manifest, what it loads, its receipts and its journal, and last move the cursor: all of it or nothing.
 
         ``cursor_at``: None leaves the cursor. ``drop_quarantine_parts``: files refused as a whole, whose rows are not in
         quarantine one by one; ``drop_quarantine``: the same for a reading that failed. ``supersede_quarantine``: a full
         reading replaces what was pending. ``resolved``: quarantine id -> its new status; ``retried``: quarantine id ->
-        (rule, reason) after a replay that refused it again.
+        (rule, reason) after a replay that refused it again. ``refused_keys``: (entity, key or None when it is not known) of
+        refused rows.
         """
         with self._writing() as connection:
             quarantine = t.quarantine
@@ -129,6 +131,11 @@ class Operations:
                 )
                 _insert(
                     connection, t.canonical_file, [{"extract_id": manifest.extract_id} | asdict(file) for file in files]
+                )
+                _insert(
+                    connection,
+                    t.refused_key,
+                    [{"extract_id": manifest.extract_id, "entity": entity, "key": key} for entity, key in refused_keys],
                 )
             if supersede_quarantine:
                 connection.execute(
@@ -260,6 +267,14 @@ class Operations:
                 .order_by(t.canonical_file.c.extract_id, t.canonical_file.c.number)
             ):
                 paths.setdefault(extract_id, []).append(self._data_dir / path)
+            refused: dict[str, list[str | None]] = {}
+            for extract_id, key in connection.execute(
+                sa.select(t.refused_key.c.extract_id, t.refused_key.c.key).where(
+                    t.refused_key.c.entity == entity,
+                    t.refused_key.c.extract_id.in_([row["extract_id"] for row in rows if row["is_full"]]),
+                )
+            ):
+                refused.setdefault(extract_id, []).append(key)
         last_full = {(row["system_code"], row["stream"]): row["started_at"] for row in rows if row["is_full"]}
         return [
             LoadableExtract(
@@ -270,7 +285,8 @@ class Operations:
                 paths=tuple(paths.get(row["extract_id"], ())),
                 rows_qty=row["rows_qty"],
                 is_full=row["is_full"],
-                quarantined_qty=row["quarantined_qty"],
+                unreadable_qty=refused.get(row["extract_id"], []).count(None),
+                refused_keys=tuple(sorted({key for key in refused.get(row["extract_id"], ()) if key is not None})),
                 watermark_at=row["watermark_at"],
             )
             for row in rows

@@ -74,6 +74,14 @@ canonical_file = sa.Table(
     sa.Column("rows_qty", sa.BigInteger, nullable=False),
 )
 
+refused_key = sa.Table(
+    "refused_key",
+    metadata,
+    sa.Column("extract_id", sa.ForeignKey("extract.extract_id"), nullable=False, index=True),
+    sa.Column("entity", sa.String(64), nullable=False),
+    sa.Column("key", sa.Text, comment="key of a row that was refused (see key_text); null when it could not be read"),
+)
+
 cursor = sa.Table(
     "cursor",
     metadata,

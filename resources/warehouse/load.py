@@ -19,6 +19,7 @@ import polars as pl
 from resources.contracts.entity import ENVELOPE, entities
 from resources.errors import ContractBroken, Where
 from resources.given_tables import given_tables, quoted
+from resources.operations import KEY_SEPARATOR
 
 # A full reading may take away this share of a stream's live rows, or this many rows where a share means little.
 TOMBSTONE_CAP_SHARE = 0.2
@@ -28,13 +29,15 @@ TOMBSTONE_ALWAYS_QTY = 5
 class FullScope(NamedTuple):
     """A whole reading of one stream: what it does not show was deleted.
 
-    ``quarantined_qty``: rows of it that were refused. An absent row may be one of those, so nothing is deleted then.
+    Rows of it that were refused are not deleted. ``refused_keys`` names them, as `resources.operations.key_text` does; while
+    there are others, ``unreadable_qty`` of them, an absent row may be one of those, and nothing is deleted.
     """
 
     system_code: str
     stream: str
     extract_id: str
-    quarantined_qty: int = 0
+    unreadable_qty: int = 0
+    refused_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _bury(
             source_position = ''
         from meta.full_reading f
         where f.entity = ? and f.system_code = t.system_code and f.stream = t._stream
-            and t.observed_at < f.observed_at and not t._is_deleted""",
+            and t.observed_at < f.observed_at and not t._is_deleted and not {_is_refused(entity_name)}""",
         [entity_name],
     ).fetchall()
     return int(buried[0][0]), tuple(held)
@@ -230,9 +233,13 @@ def _record_full_reading(
     live_qty = _number(con, live, stream)
     if observed_at is None:
         return Held(scope, live_qty, live_qty, "the reading shows no row at all") if live_qty else None
-    absent_qty = _number(con, f"{live} and observed_at < ?", [*stream, observed_at])
-    if absent_qty and scope.quarantined_qty:
-        reason = f"{scope.quarantined_qty} of its rows were refused and may be the absent ones"
+    con.execute("create or replace temp table refused (row_key varchar)")
+    if scope.refused_keys:
+        con.execute("insert into refused select unnest(?)", [list(scope.refused_keys)])
+    absent = f"{live} and observed_at < ? and {_row_key(entity_name)} not in (select row_key from refused)"
+    absent_qty = _number(con, absent, [*stream, observed_at])
+    if absent_qty and scope.unreadable_qty:
+        reason = f"{scope.unreadable_qty} of its rows were refused with no readable key and may be the absent ones"
         return Held(scope, absent_qty, live_qty, reason)
     if absent_qty > max(TOMBSTONE_ALWAYS_QTY, cap_share * live_qty):
         return Held(scope, absent_qty, live_qty, f"more than {cap_share:.0%} of the live rows are absent")
@@ -245,4 +252,27 @@ def _record_full_reading(
         where not exists (select 1 from meta.full_reading where entity = ? and system_code = ? and stream = ?)""",
         [entity_name, *stream, scope.extract_id, observed_at, entity_name, *stream],
     )
+    is_last = (
+        "select count(*) from meta.full_reading where entity = ? and system_code = ? and stream = ? and extract_id = ?"
+    )
+    if _number(con, is_last, [entity_name, *stream, scope.extract_id]):
+        con.execute(
+            "delete from meta.refused_key where entity = ? and system_code = ? and stream = ?", [entity_name, *stream]
+        )
+        con.execute("insert into meta.refused_key select ?, ?, ?, row_key from refused", [entity_name, *stream])
     return None
+
+
+def _row_key(entity_name: str) -> str:
+    """SQL of a row's key as one text, as `resources.operations.key_text` makes it of text columns."""
+    keys = ", ".join(f'"{key}"' for key in entities()[entity_name].keys)
+    return f"concat_ws(chr({ord(KEY_SEPARATOR)}), {keys})"
+
+
+def _is_refused(entity_name: str) -> str:
+    """SQL: whether the last full reading of the stream of row `t` showed it and refused it."""
+    return f"""exists (
+        select 1 from meta.refused_key r
+        where r.entity = '{entity_name}' and r.system_code = t.system_code and r.stream = t._stream
+            and r.row_key = {_row_key(entity_name)}
+    )"""

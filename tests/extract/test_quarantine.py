@@ -14,6 +14,7 @@ from resources import quarantine
 from resources.connectors.sdk.feed import WordsColumn, load_feeds
 from resources.connectors.sdk.stream import Batch, Connector, RawRow, Stream
 from resources.errors import PermanentError
+from resources.operations import KEY_SEPARATOR, key_text
 from tests.extract.fakes import NOW, ORDERS, Row, Source, Stores
 from tests.feeds.support import connector, drop
 from tests.feeds.test_pickup import HEAD, name
@@ -164,6 +165,33 @@ def test_a_refusal_of_a_personal_row_shows_no_value_until_it_is_opened(tmp_path:
     assert "slipped@example.org" in shown.raw
     assert shown.context == MKP_HEAD.strip()
     assert "slipped" not in (folder / "ack" / f"{name_}.ack.json").read_text()
+
+
+def test_a_full_reading_tells_which_keys_it_refused(tmp_path: Path, stores: Stores) -> None:
+    """Given a full snapshot with bad cells, expect the keys of those rows; a row of too few columns has none that is known."""
+    folder = tmp_path / "drops"
+    head = "depot;article;stock;reserve_cde;reserve_autre;avarie;net;date_calcul;dernier_mvt"
+    good = "S01;A;1;0;0;0;N;18/05/2026 06:00:00;18/05/2026 06:00:00"
+    bad = good.replace(";A;1;", ";B;many;")
+    erp = connector(folder, load_feeds()["erp_stock"].model_copy(update={"control": None}), system_code="erp")
+    [stream] = erp.streams()
+    for number, (lines, expected) in enumerate(
+        (([good, bad], (0, ["S01;B"])), ([good, bad, "S01;C"], (1, ["S01;B"]))), 1
+    ):
+        stem = f"INVRPT_{number:06}_2026051807000{number}.csv"
+        trailer = f"#TOTAL;{len(lines)}"
+        drop(folder, stem, "\n".join([head, *lines, trailer, ""]).encode("latin-1"))
+        manifest = stores.extract(erp, stream, now=NOW + timedelta(hours=number))
+        assert (manifest.outcome, manifest.is_full, manifest.quarantined_qty) == ("complete", True, len(lines) - 1)
+        waiting = stores.operations.loadable_extracts("stock_level")[-1]
+        assert (waiting.unreadable_qty, [key.replace(KEY_SEPARATOR, ";") for key in waiting.refused_keys]) == expected
+
+
+def test_a_refusal_by_contract_tells_its_key_when_it_has_one(stores: Stores) -> None:
+    full = replace(ORDERS, change_tracking="full_snapshot")
+    stores.extract(Source([Row("1", NOW), Row("", NOW), Row(None, NOW)], stream=full), full, full=True)
+    [waiting] = stores.operations.loadable_extracts("order_acknowledgement")
+    assert (waiting.unreadable_qty, waiting.refused_keys) == (1, (key_text(("web", "")),))
 
 
 def test_what_cannot_be_replayed_says_so(stores: Stores) -> None:

@@ -69,7 +69,7 @@ def test_opening_again_or_from_many_threads_at_once_changes_nothing(url: str) ->
 
 
 def test_what_is_kept_comes_back_the_same(operations: Operations, tmp_path: Path) -> None:
-    kept = manifest(error="x", since_at=NOW - timedelta(hours=1))
+    kept = manifest(error="x", since_at=NOW - timedelta(hours=1), is_full=True)
     operations.begin_extract(kept)
     operations.add_quarantine([refused()])
     assert operations.manifests() == []
@@ -79,7 +79,8 @@ def test_what_is_kept_comes_back_the_same(operations: Operations, tmp_path: Path
         CanonicalFile("stock_level", 1, "canonical/a.parquet", 1),
         CanonicalFile("stock_level", 2, "canonical/b.parquet", 1),
     ]
-    operations.finish_extract(kept, files=files, journal=[entry], cursor_at=NOW)
+    keys = [("stock_level", "S01\x1fA"), ("stock_level", None), ("other", "x")]
+    operations.finish_extract(kept, files=files, journal=[entry], cursor_at=NOW, refused_keys=keys)
     assert operations.manifests(run_id="r1") == [kept]
     assert operations.manifests(run_id="other") == []
     assert operations.cursor("erp", "stock") == NOW
@@ -90,7 +91,7 @@ def test_what_is_kept_comes_back_the_same(operations: Operations, tmp_path: Path
     assert operations.quarantine_counts() == [("erp", "stock", "bad_number", "pending", 1)]
     [loadable] = operations.loadable_extracts("stock_level")
     assert loadable.paths == (tmp_path / "canonical/a.parquet", tmp_path / "canonical/b.parquet")
-    assert (loadable.quarantined_qty, loadable.watermark_at) == (1, NOW)
+    assert (loadable.unreadable_qty, loadable.refused_keys, loadable.watermark_at) == (1, ("S01\x1fA",), NOW)
 
 
 def test_an_extract_is_offered_per_entity_until_it_is_loaded(operations: Operations) -> None:
@@ -177,4 +178,4 @@ def test_writers_wait_for_each_other(url: str, tmp_path: Path) -> None:
 
 def test_an_instant_without_a_zone_is_refused(operations: Operations) -> None:
     with pytest.raises(Exception, match="has no time zone"):
-        operations.begin_extract(manifest(started_at=datetime(2026, 5, 18)))
+        operations.begin_extract(manifest(started_at=datetime(2026, 5, 18)))  # noqa: DTZ001 -- what is refused

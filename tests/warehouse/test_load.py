@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from resources.errors import ContractBroken
 from resources.given_tables import create_given_tables
+from resources.operations import key_text
 from resources.warehouse import FullScope, Warehouse
 from resources.warehouse.load import load_entity
 from tests.warehouse.canonical_files import at, counts, write
@@ -100,6 +101,21 @@ def test_a_reading_that_would_delete_too_much_deletes_nothing(
     assert result.tombstoned_qty == 0
     assert [reason in held.reason for held in result.held] == [True]
     assert not any(row[3] for row in _rows(con))
+
+
+def test_a_refused_row_keeps_its_own_key_and_no_other(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    """Given a full reading that refused B and no longer shows C, expect C gone and B there, and B gone once it is absent."""
+    load_entity(con, ENTITY, [write(tmp_path, ENTITY, counts(("A", 1), ("B", 2), ("C", 3)))])
+    refused = key_text(("C", "S01", "B"))
+    full = write(tmp_path, ENTITY, counts(("A", 1)), extract="e2", hour=1)
+    result = load_entity(con, ENTITY, [full], full_scopes=[FullScope("shop", "all", "e2", 0, (refused,))])
+    assert (result.tombstoned_qty, result.held) == (1, ())
+    assert [row[0] for row in _rows(con) if row[3]] == ["C"]
+    load_entity(con, ENTITY, [write(tmp_path, ENTITY, counts(("Z", 9)), stream="other", extract="e3", hour=2)])
+    assert [row[0] for row in _rows(con) if row[3]] == ["C"], "another load does not make it up"
+    later = write(tmp_path, ENTITY, counts(("A", 1)), extract="e4", hour=3)
+    load_entity(con, ENTITY, [later], full_scopes=[FullScope("shop", "all", "e4")])
+    assert [row[0] for row in _rows(con) if row[3]] == ["B", "C"]
 
 
 def test_a_file_without_the_contracts_columns_loads_nothing(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:

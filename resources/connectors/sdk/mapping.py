@@ -245,7 +245,22 @@ class Mapper:
             line=line,
             column=rows.column_numbers.get(name),
             context=context,
+            keys=self._keys(root, row, {column for column, _, _ in problems}),
         )
+
+    def _keys(self, root: pl.DataFrame, row: int, unreadable: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Entity -> key of a refused row, for the entities whose key is columns of text that can be read in it."""
+        keys = {}
+        for name, mapping in self._feed.entities.items():
+            sources = [mapping.columns.get(key) for key in self._entities[name].keys]
+            columns = [source for source in sources if isinstance(source, str) and self._is_text(source)]
+            values = [root[column][row] for column in columns if column not in unreadable]
+            if mapping.rows == "root" and len(values) == len(sources) and None not in values:
+                keys[name] = tuple(values)
+        return keys
+
+    def _is_text(self, column: str) -> bool:
+        return isinstance(self._feed.columns.get(column), f.TextColumn)
 
     def _without_duplicates(
         self, root: pl.DataFrame, typed: pl.DataFrame, rows: TextRows, memory: KeyMemory | None

@@ -56,6 +56,8 @@ class Reject:
 
     ``is_root`` says whether the whole source row is refused (it then counts as quarantined, not landed) or only a part of it.
     ``context`` is what a replay needs besides ``raw`` to read the row again: a CSV header, for instance.
+    ``keys``: entity -> its key (without the system), where the row is readable enough to tell: a row that was refused is not
+    one that was deleted, and where no key is known nothing of the entity can be taken for deleted.
     """
 
     position: str
@@ -68,6 +70,7 @@ class Reject:
     column: int | None = None
     is_root: bool = True
     context: str = ""
+    keys: Mapping[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
