@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from assets.blind_spots import kpi_blind_spots
 from assets.runtime import Runtime
 from assets.sql_models import has_models, markdown_table, schema_assets
 from resources.sql_project import SqlModel
@@ -41,7 +42,20 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 def kpi_assets(runtime: Runtime) -> list[dg.AssetsDefinition]:
     """One step for the KPIs, one for the marts."""
-    extra = {"kpis": _kpi_metadata}
+    spots = kpi_blind_spots(runtime.project, runtime.connectors)
+
+    def kpi_metadata(con: duckdb.DuckDBPyConnection, built: Sequence[SqlModel]) -> Mapping[str, Mapping[str, Any]]:
+        """What the tables say, and beside each KPI's values what they cannot see."""
+        found = {name: dict(shown) for name, shown in _kpi_metadata(con, built).items()}
+        for model in built:
+            known = sorted({spot for measure in model.measures for spot in spots[measure.kpi_code]})
+            if known:
+                rows = [(spot.system_code, spot.stream, spot.text) for spot in known]
+                table = markdown_table(("system", "stream", "cannot see"), rows)
+                found.setdefault(model.name, {})["blind spots"] = dg.MetadataValue.md(table)
+        return found
+
+    extra = {"kpis": kpi_metadata}
     return [
         schema_assets(runtime, schema, extra_metadata=extra.get(schema))
         for schema in SCHEMAS

@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 from rich.markup import escape
 
+from assets.blind_spots import kpi_blind_spots
 from assets.kpis import sparkline, standing
+from assets.runtime import build_runtime
 from orchestration.cli.environment import open_settings
 from orchestration.cli.terminal import console, table
 from resources.connectors.sdk.decode import minor_exponent
@@ -84,6 +86,13 @@ def kpis(
             sparkline(lines.get((code, measure, dimension), [])[-20:]),
         )
     console.print(shown)
+    if kpi:
+        runtime = build_runtime(settings)
+        spots = kpi_blind_spots(runtime.project, runtime.connectors).get(kpi, ())
+        if spots:
+            console.print(f"What {kpi} cannot see, since its sources do not show it:")
+        for spot in spots:
+            console.print(f"  [dim]{spot.system_code} {spot.stream}:[/] {escape(spot.text)}")
 
 
 def formatted(value: float | None, unit: str, currency: str = "EUR") -> str:

@@ -58,6 +58,7 @@ def test_a_browser_opens_the_page_that_the_ui_serves(report: Path, chromium: Pat
 
 
 def test_its_asset_links_to_where_it_is_served(settings: Settings) -> None:
+    settings.published_dir.mkdir(parents=True)
     publish_sample(settings.bi_path)
     runtime = small_runtime(replace(settings, report_url="http://127.0.0.1:3456"))
     publishing = {step.name: step.publish for step in publication_steps(runtime)}
