@@ -171,7 +171,8 @@ def listing_states(world: World, channel_code: str) -> pl.DataFrame:
         .then(pl.lit("no_stock_record"))
     )
     rows = rows.with_columns(
-        left_out.alias("reason"), pl.when("is_absent").then(0).otherwise(pl.max_horizontal(0, "published_qty")).alias("published")
+        left_out.alias("reason"),
+        pl.when("is_absent").then(0).otherwise(pl.max_horizontal(0, "published_qty")).alias("published"),
     )
     state = (
         pl.when(pl.col("reason") == "orphan")

@@ -150,7 +150,9 @@ class Stores:
         with duckdb.connect() as con:
             return con.execute(
                 f"""select {columns} from (
-                    select *, row_number() over (partition by {keys} order by observed_at desc, extract_id desc, source_position desc) as nth
+                    select *, row_number() over (
+                        partition by {keys} order by observed_at desc, extract_id desc, source_position desc
+                    ) as nth
                     from read_parquet(?)) where nth = 1 order by all""",
                 [paths],
             ).fetchall()
