@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from assets.runtime import Runtime
-from orchestration.cli import app, files
+from orchestration.cli import app, files, terminal
 from resources.connectors.files import FilesConnector
 from resources.connectors.sdk.feed import load_feeds
 from resources.errors import ConfigurationError
@@ -47,6 +47,7 @@ def runtime(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "pos": connector("pos", "pos_tickets"),
     }
     monkeypatch.setattr(files, "open_runtime", lambda: made)
+    monkeypatch.setattr(terminal.console, "_width", 200)  # a console measures its terminal once, when it is made
     return made
 
 
