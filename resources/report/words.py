@@ -21,7 +21,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "alert": ("alerte", "alert"),
     "coverage": ("couverture", "coverage"),
     "version": ("version", "version"),
-    "formula": ("Formule", "Formula"),
+    "formula": ("Formule :", "Formula:"),
     "excluded": ("Écartés du calcul", "Left out of the figure"),
     "nothing_excluded": ("Aucune ligne écartée.", "No row left out."),
     "no_trend": ("Pas encore assez de jours pour une tendance.", "Not enough days for a trend yet."),
