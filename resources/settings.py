@@ -96,11 +96,6 @@ class Settings:
         return key
 
     @property
-    def landing_dir(self) -> Path:
-        """What systems gave, as received."""
-        return self.data_dir / "landing"
-
-    @property
     def canonical_dir(self) -> Path:
         """Canonical rows that passed their contract, as Parquet."""
         return self.data_dir / "canonical"

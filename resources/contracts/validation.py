@@ -232,12 +232,13 @@ def _told(frame: pl.DataFrame, row: int, rule: _Rule) -> str:
     if rule.column is None:
         return rule.expected
     values = ", ".join(
-        f"{name} is {_shown(frame[name][row])}" for name in rule.column.split(",") if name in frame.columns
+        f"{name} is {shortened(frame[name][row])}" for name in rule.column.split(",") if name in frame.columns
     )
     return f"{values}: {rule.expected}"
 
 
-def _shown(value: object) -> str:
+def shortened(value: object) -> str:
+    """A value as a message shows it: at most 80 characters of it; null reads `empty`."""
     if value is None:
         return "empty"
     text = str(value)

@@ -5,23 +5,16 @@ Belongs here: `ShopData.items`, `kit_items` and `promotions` drawn in PrestaShop
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import Any
 
 from sandbox.servers.money import minor_six, net_micro, printed, six_decimals
 from sandbox.servers.prestashop_resources import NO_DATE, RESOURCES, texts
+from sandbox.servers.slugs import slug
 from sandbox.servers.table import Row, Table
 from sandbox.shop_data import ShopData
 
 LOCAL = "%Y-%m-%d %H:%M:%S"
 ROOT, HOME = 1, 2
-
-
-def slug(text: str) -> str:
-    """A name as it stands in a URL."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "p"
 
 
 class Catalogue:

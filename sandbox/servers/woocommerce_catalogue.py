@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sandbox.servers.money import half_up, printed, two_decimals
-from sandbox.servers.prestashop_catalogue import slug
+from sandbox.servers.slugs import slug
 from sandbox.servers.table import Row, Table
 from sandbox.servers.woocommerce_shapes import (
     BLANK_PRODUCT,

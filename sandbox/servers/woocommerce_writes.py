@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from sandbox.servers.money import half_up, printed_one, two_decimals
-from sandbox.servers.prestashop_catalogue import slug
+from sandbox.servers.slugs import slug
 from sandbox.servers.table import Row, Table
 from sandbox.servers.woocommerce_catalogue import Catalogue, Derived, TaxClasses, gmt_of, local_of, settle_stock
 from sandbox.servers.woocommerce_query import DATE, ApiError, invalid_parameter, listed

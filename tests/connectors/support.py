@@ -107,3 +107,26 @@ def assert_keeps_contract(entity: str, frame: pl.DataFrame) -> None:
 def row(frame: pl.DataFrame, **key: Any) -> dict[str, Any]:
     """The one row with these values."""
     return frame.row(by_predicate=pl.all_horizontal(pl.col(name) == value for name, value in key.items()), named=True)
+
+
+def orders_off_their_total(orders: Whole) -> list[tuple[Any, ...]]:
+    """Orders whose lines, delivery and fees less the reduction are not the total: id, sum, total, in minor units."""
+    lines = (
+        orders.frames["order_line"]
+        .group_by("order_external_id")
+        .agg((pl.col("net_minor") + pl.col("tax_minor")).sum().alias("lines_minor"))
+    )
+    off = (
+        orders.frames["order"]
+        .join(lines, on="order_external_id", how="left")
+        .with_columns(
+            (
+                pl.col("lines_minor").fill_null(0)
+                + pl.col("shipping_minor")
+                + pl.col("fee_minor")
+                - pl.col("discount_minor")
+            ).alias("sum_minor")
+        )
+        .filter(pl.col("sum_minor") != pl.col("total_minor"))
+    )
+    return off.select("order_external_id", "sum_minor", "total_minor").rows()

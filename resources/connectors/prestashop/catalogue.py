@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import polars as pl
 
@@ -25,6 +24,7 @@ from resources.connectors.sdk.decode import (
     source_positions,
 )
 from resources.connectors.sdk.stream import Batch
+from resources.connectors.sdk.weights import grams, grams_per
 
 PRODUCT_DECODER = decoder_of(Product)
 COMBINATION_DECODER = decoder_of(Combination)
@@ -33,13 +33,6 @@ PARENT_FIELDS = (
     "is_virtual,price,ecotax,name]"
 )
 PRICE_FIELDS = "[id,id_tax_rules_group,price,ecotax,active,available_for_order,state]"
-_WEIGHT_UNITS_G = {
-    "kg": Fraction(1000),
-    "g": Fraction(1),
-    "lb": Fraction(45359237, 100000),
-    "lbs": Fraction(45359237, 100000),
-    "oz": Fraction(45359237, 1600000),
-}
 
 
 @dataclass(frozen=True)
@@ -212,9 +205,7 @@ def _variant_name(combination: Combination, parent: Product | None, terms: Terms
 
 
 def _grams(weight: pl.Expr, terms: Terms) -> pl.Expr:
-    unit = _WEIGHT_UNITS_G.get(terms.shop.settings.get("PS_WEIGHT_UNIT", "kg").strip().lower(), Fraction(1000))
-    divisor = 10**8 * unit.denominator
-    return (weight * unit.numerator + divisor // 2) // divisor
+    return grams(weight, grams_per(terms.shop.settings.get("PS_WEIGHT_UNIT", "kg")))
 
 
 def _components(rows: Sequence[Product], positions: Sequence[str], kept: set[str]) -> pl.DataFrame:

@@ -16,13 +16,13 @@ from resources.connectors.sdk import feed as f
 from resources.connectors.sdk.stream import Reject
 from resources.contracts.columns import INSTANT
 from resources.contracts.entity import Entity, entities
+from resources.contracts.validation import shortened
 from resources.errors import ConfigurationError, Where
 
 FILE, LINE, OBSERVED, ROW, PARENT, ITEM = "_file", "_line", "_observed_at", "_row", "_parent", "_item"
 PLACE: dict[str, Any] = {FILE: pl.String, LINE: pl.Int64, OBSERVED: INSTANT}
 CHILD_PLACE: dict[str, Any] = {PARENT: pl.Int64, ITEM: pl.Int64}
 _POSITION = "_position"
-_SHOWN_CHARACTERS = 80
 _GTIN_SHAPE = r"^(\d{8}|\d{12,14})$"
 _ISO_INSTANT = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)$"
 
@@ -391,11 +391,8 @@ class Mapper:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it."""
-    if value is None:
-        return "empty"
-    text = str(value)
-    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
+    """A value as a message shows it, in quotes: what a file holds may be a blank."""
+    return shortened(value) if value is None else repr(shortened(value))
 
 
 def _expression(source: f.Source) -> pl.Expr:

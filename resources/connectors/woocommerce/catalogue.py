@@ -25,6 +25,7 @@ from resources.connectors.sdk.decode import (
     utc_instant,
 )
 from resources.connectors.sdk.stream import Batch
+from resources.connectors.sdk.weights import grams
 from resources.connectors.woocommerce.facts import Terms
 from resources.connectors.woocommerce.rows import Product
 
@@ -192,7 +193,7 @@ def _common(good: pl.DataFrame, terms: Terms, channel_code: str, currency_code: 
         pl.col("is_managed").alias("is_stock_tracked"),
         "is_active",
         "tax_rate_bp",
-        _grams(terms).alias("weight_g"),
+        grams(pl.col("weight"), terms.weight_unit_g).alias("weight_g"),
         pl.col("date_modified_gmt").alias("updated_at"),
         pl.lit(channel_code).alias("channel_code"),
         pl.when("is_managed").then(pl.col("stock_quantity")).alias("published_qty"),
@@ -232,12 +233,6 @@ def _gross(name: str, terms: Terms, exponent: int) -> pl.Expr:
 def _rounded(amount: pl.Expr, decimals: int) -> pl.Expr:
     step: int = 10 ** (MICRO_DIGITS - decimals)
     return (amount + step // 2).floordiv(step).mul(step)
-
-
-def _grams(terms: Terms) -> pl.Expr:
-    unit = terms.weight_unit_g
-    divisor = 10**8 * unit.denominator
-    return (pl.col("weight") * unit.numerator + divisor // 2) // divisor
 
 
 def _kind() -> pl.Expr:

@@ -10,18 +10,13 @@ from fractions import Fraction
 import msgspec
 
 from resources.connectors.sdk.decode import MICRO_DIGITS, scaled_int
+from resources.connectors.sdk.weights import grams_per
 from resources.connectors.woocommerce.client import LARGEST_PAGE, WooClient
 from resources.connectors.woocommerce.rows import Currency, Rate, Setting
 from resources.errors import PermanentError, Where
 
 _CURRENCY = msgspec.json.Decoder(Currency)
 _SETTINGS = msgspec.json.Decoder(list[Setting])
-_WEIGHT_UNITS_G = {
-    "kg": Fraction(1000),
-    "g": Fraction(1),
-    "lbs": Fraction(45359237, 100000),
-    "oz": Fraction(45359237, 1600000),
-}
 _RATES = msgspec.json.Decoder(list[Rate])
 
 
@@ -69,7 +64,7 @@ def read_terms(client: WooClient, territory: str, system_code: str, stream: str)
     return Terms(
         not is_taxed or values["woocommerce_prices_include_tax"] == "yes",
         rates_of(_rates(client, stream), territory) if is_taxed else {},
-        _WEIGHT_UNITS_G.get(_settings(client, "products", stream).get("woocommerce_weight_unit", "kg"), Fraction(1000)),
+        grams_per(_settings(client, "products", stream).get("woocommerce_weight_unit", "kg")),
         values.get("woocommerce_tax_round_at_subtotal") != "yes",
         min(int(decimals), MICRO_DIGITS) if decimals.isdigit() else 2,
     )
