@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,25 @@ from resources.operations.tables import metadata
 POSTGRES_SCHEMA = "operations"
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite writer waits for another one before it gives up."""
+
+
+class Transactions:
+    """How every part of the store reaches the database: one transaction for each question and each change."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that will write: on SQLite it waits for the writer before it reads."""
+        with self.engine.connect().execution_options(is_writing=True) as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
 
 
 def open_engine(url: str) -> Engine:
@@ -29,13 +50,34 @@ def open_engine(url: str) -> Engine:
 
 
 def create_schema(engine: Engine) -> None:
-    """Create the tables that do not exist yet. Running it again, or from two processes at once, changes nothing."""
+    """Create the tables and the columns that do not exist yet. Running it again, or from two processes at once, changes nothing.
+
+    A store made by an earlier release keeps its rows: a column that came later is nullable, so it can be added to them.
+    """
     with engine.connect().execution_options(is_writing=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             # Two processes that create the same table at once would make one of them fail.
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('etalon.operations'))"))
             connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {POSTGRES_SCHEMA}"))
         metadata.create_all(connection)
+        _add_missing_columns(connection)
+
+
+def _add_missing_columns(connection: Connection) -> None:
+    schema = POSTGRES_SCHEMA if connection.dialect.name == "postgresql" else None
+    quote = connection.dialect.identifier_preparer.quote
+    for name, present in sa.inspect(connection).get_multi_columns(schema=schema).items():
+        table = metadata.tables.get(name[1])
+        if table is None:
+            continue
+        there = {column["name"] for column in present}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                place = f"{quote(schema)}." if schema else ""
+                connection.exec_driver_sql(
+                    f"ALTER TABLE {place}{quote(table.name)} ADD COLUMN {quote(column.name)} {kind}"
+                )
 
 
 def _sqlite(url: str, database: str | None) -> Engine:

@@ -141,7 +141,11 @@ class FileReceipt:
 
 @dataclass(frozen=True)
 class ExchangeEntry:
-    """One line of the exchange journal."""
+    """One line of the exchange journal.
+
+    ``stream``: the stream read, or the target written to. ``kind``: what happened (`extract`, `write`, `webhook`, `alert`,
+    `order_file`, an error's class, `file_refused`, `note`, …). ``direction``: `in` or `out`, seen from here.
+    """
 
     at: datetime
     run_id: str
@@ -151,3 +155,11 @@ class ExchangeEntry:
     is_ok: bool
     detail: str
     extract_id: str | None = None
+    direction: Literal["in", "out"] | None = None
+    outcome: str | None = None
+    rows_qty: int | None = None
+    bytes: int | None = None
+    duration_s: float | None = None
+    request_id: str | None = None
+    file: str | None = None
+    line: int | None = None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from resources.operations import tables as t
-from resources.operations.engine import open_engine
+from resources.operations.engine import Transactions, open_engine
 from resources.operations.records import (
     CanonicalFile,
     EndedExtract,
@@ -37,6 +36,8 @@ class Operations:
     def __init__(self, engine: Engine, data_dir: Path) -> None:
         self._engine = engine
         self._data_dir = data_dir
+        self._transactions = Transactions(engine)
+        self._writing, self._reading = self._transactions.writing, self._transactions.reading
 
     @classmethod
     def open(cls, url: str, *, data_dir: Path) -> Operations:
@@ -46,16 +47,6 @@ class Operations:
     def close(self) -> None:
         """Give its connections back."""
         self._engine.dispose()
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(is_writing=True) as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._engine.connect() as connection, connection.begin():
-            yield connection
 
     # -- extracts ------------------------------------------------------------------------------------------------------
 

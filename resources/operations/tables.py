@@ -133,6 +133,14 @@ exchange = sa.Table(
     sa.Column("kind", sa.String(64), nullable=False, comment="what happened: an error's class, file_refused, note, …"),
     sa.Column("is_ok", sa.Boolean, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("direction", sa.String(8), comment="in or out, seen from here; null: nothing crossed"),
+    sa.Column("outcome", sa.String(16), comment="the extract's, or applied, partly, refused, …"),
+    sa.Column("rows_qty", sa.BigInteger),
+    sa.Column("bytes", sa.BigInteger),
+    sa.Column("duration_s", sa.Float),
+    sa.Column("request_id", sa.String(128)),
+    sa.Column("file", sa.Text),
+    sa.Column("line", sa.BigInteger),
     sa.Index("exchange_by_system", "system_code", "at"),
 )
 
