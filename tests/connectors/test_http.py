@@ -16,7 +16,7 @@ from resources.connectors.prestashop.client import judge as judge_prestashop
 from resources.connectors.sdk.auth import BasicAuth, OAuth1
 from resources.connectors.sdk.http import HttpClient, RetryPolicy, TokenBucket, retry_after_s
 from resources.connectors.woocommerce.client import judge as judge_woocommerce
-from resources.errors import PermanentError, RetryableError
+from resources.errors import EtalonError, PermanentError, RetryableError
 from tests.connectors.transport import Call, Reply, recorded_reply, session_factory
 
 GOOD = Reply(200, b'{"ok": true}')
@@ -213,16 +213,38 @@ def test_an_error_never_holds_a_secret(auth: Any, trouble: Reply) -> None:
 
 def test_each_thread_has_its_own_session_and_time_outs_are_always_given(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    original = requests.Session.get
+    original = requests.Session.request
 
-    def spy(self: requests.Session, url: str, **options: Any) -> requests.Response:
+    def spy(self: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
         seen.append((options["timeout"], self.trust_env, options["allow_redirects"]))
-        return original(self, url, **options)
+        return original(self, method, url, **options)
 
-    monkeypatch.setattr(requests.Session, "get", spy)
-    http, _ = client([GOOD], Time(), timeout_s=30.0)
+    monkeypatch.setattr(requests.Session, "request", spy)
+    http, _ = client([GOOD, GOOD], Time(), timeout_s=30.0)
     get(http)
-    assert seen == [((10.0, 30.0), False, False)]
+    http.send("POST", "/api/orders", b"{}", content_type="application/json", parse=msgspec.json.decode)
+    assert seen == [((10.0, 30.0), False, False)] * 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (Reply(503), RetryableError),
+        (Reply(429, headers={"Retry-After": "2"}), RetryableError),
+        (Reply(200, b"<html>"), RetryableError),
+        (Reply(200, b'{"a": 1'), RetryableError),
+        (Reply(body=requests.exceptions.ReadTimeout()), RetryableError),
+        (Reply(301, headers={"Location": "https://www.shop.example/"}), PermanentError),
+        (Reply(401, b"{}"), PermanentError),
+    ],
+)
+def test_what_writes_is_sent_once(reply: Reply, error: type[EtalonError]) -> None:
+    http, calls = client([reply, GOOD], Time())
+    with pytest.raises(error):
+        http.send("PUT", "/api/orders/1", b'{"a":1}', content_type="application/json", parse=msgspec.json.decode)
+    assert [(call.method, call.body, call.headers["Content-Type"]) for call in calls] == [
+        ("PUT", b'{"a":1}', "application/json")
+    ]
 
 
 def test_an_answer_of_another_shape_is_permanent() -> None:

@@ -24,6 +24,8 @@ class Call:
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ class _Adapter(BaseAdapter):
     def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:  # type: ignore[override]
         parts = urlsplit(request.url or "")
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        reply = self._shop(Call(parts.path, query, dict(request.headers)))
+        sent = request.body or b""
+        body = sent if isinstance(sent, bytes) else str(sent).encode()
+        reply = self._shop(Call(parts.path, query, dict(request.headers), request.method or "GET", body))
         if isinstance(reply.body, Exception):
             raise reply.body
         length = len(reply.body) if reply.declared_length is None else reply.declared_length
@@ -56,7 +60,7 @@ class _Adapter(BaseAdapter):
             headers={"Content-Length": str(length), **reply.headers},
             status=reply.status,
             preload_content=False,
-            request_method="GET",
+            request_method=request.method,
         )
         response = requests.Response()
         response.status_code = reply.status

@@ -1,4 +1,4 @@
-"""HTTP calls that survive a bad day: time-outs, bounded retries, rate limit, request ids. Nothing here knows a shop.
+"""HTTP calls that survive a bad day: time-outs, bounded retries of what is read, rate limit, request ids. Nothing here knows a shop.
 
 A connector gives a ``judge`` that tells which answers of ITS system are permanent although they look temporary (and the
 other way round). Errors name the path of the URL, never its query nor a header: those may hold secrets. Of a redirect they name the
@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -177,7 +177,7 @@ def retry_after_s(headers: Mapping[str, str], *, now: datetime) -> float | None:
 
 
 class HttpClient:
-    """Reads one system over HTTP. Thread-safe: each thread has its own ``requests`` session.
+    """Talks to one system over HTTP. Thread-safe: each thread has its own ``requests`` session.
 
     ``judge(status, body)`` reads the system's error answers; None means "use the status".
     ``scrub`` is applied to every body before anything else sees it, to take secrets out.
@@ -265,6 +265,33 @@ class HttpClient:
                 self._bucket.pause(wait)  # the others would be refused as well
             self._sleep(wait)
 
+    def send(
+        self,
+        method: Literal["POST", "PUT", "PATCH", "DELETE"],
+        path: str,
+        body: bytes,
+        *,
+        content_type: str,
+        parse: Callable[[bytes], T],
+        params: Mapping[str, str] | None = None,
+        stream: str | None = None,
+        markup: bool = False,
+    ) -> Answer[T]:
+        """Send ``body`` once and parse the answer. ``markup`` says that XML, or nothing, is expected.
+
+        Never tries again by itself: what was sent may have been done although no good answer came, so whoever sends looks first.
+        Raises as ``get`` does; a RetryableError does not tell whether the system did what was asked.
+        """
+        request_id = uuid.uuid4().hex[:16]
+        where = Where(system_code=self._system_code, stream=stream, request_id=request_id)
+        self._bucket.take()
+        try:
+            return self._attempt(path, params or {}, parse, where, request_id, markup, method, (body, content_type))
+        except RetryableError as error:
+            if error.retry_after_s:
+                self._bucket.pause(min(error.retry_after_s, self._retry.longest_retry_after_s))
+            raise
+
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
@@ -289,14 +316,21 @@ class HttpClient:
         where: Where,
         request_id: str,
         markup: bool,
+        method: str = "GET",
+        content: tuple[bytes, str] | None = None,
     ) -> Answer[T]:
         shown = self._base_path + path
         session = self._session()
+        headers = {"Accept": "application/json", "User-Agent": user_agent(), "X-Request-Id": request_id}
+        if content is not None:
+            headers["Content-Type"] = content[1]
         try:
-            with session.get(
+            with session.request(
+                method,
                 self._base_url + path,
                 params=dict(params),
-                headers={"Accept": "application/json", "User-Agent": user_agent(), "X-Request-Id": request_id},
+                data=content[0] if content is not None else None,
+                headers=headers,
                 auth=self._auth,
                 timeout=self._timeout,
                 allow_redirects=False,
