@@ -74,6 +74,7 @@ select
     bases.promised_ship_by_at,
     bases.available_from_at,
     bases.replaces_return_id,
+    bases.tracking_number,
     bases.replaces_return_id is not null as is_replacement
 from bases
 left join shop_twins on bases.order_id = shop_twins.order_id and shop_twins.place = 1

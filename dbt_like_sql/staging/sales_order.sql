@@ -31,6 +31,7 @@ live as (
         promised_ship_by_at,
         available_from_at,
         replaces_return_id,
+        tracking_number,
         updated_at,
         observed_at
     from seen
@@ -64,6 +65,7 @@ select
     promised_ship_by_at,
     available_from_at,
     replaces_return_id,
+    tracking_number,
     updated_at,
     observed_at
 from live

@@ -57,6 +57,7 @@ ENTITY = entity(
         "replaces_return_id": c.code(
             "Return that this order replaces goods of (exchange); no new sale.", nullable=True
         ),
+        "tracking_number": c.code("Parcel number that the channel shows for the order; null: none.", nullable=True),
         "updated_at": c.instant("When the system last changed it.", nullable=True),
     },
 )

@@ -64,7 +64,7 @@ REFERENTIALS: dict[str, dict[str, str]] = {
         "order_id, system_code, order_external_id, channel_code, order_number, shop_system_code, shop_order_external_id, "
         "location_code, ordered_at, payable_at, cancelled_at, cancel_reason, status, currency_code, total_minor, "
         "tax_minor, shipping_minor, fee_minor, discount_minor, customer_id, country_code, fulfilment_method, "
-        "fulfilled_by, promised_ship_by_at, available_from_at, replaces_return_id, is_replacement"
+        "fulfilled_by, promised_ship_by_at, available_from_at, replaces_return_id, tracking_number, is_replacement"
     ),
     "sales_order_line": _columns(
         "order_id, line_id, line_external_id, product_id, sku, name, quantity, cancelled_qty, cancel_reason, "

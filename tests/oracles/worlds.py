@@ -357,6 +357,7 @@ class World:
                 promised_ship_by_at=None if is_till else self.maybe(self.at(-40, 5), 0.2),
                 available_from_at=None if is_till else self.maybe(self.at(-40, 5), 0.1),
                 replaces_return_id=self.maybe("R001", 0.05),
+                tracking_number=None,
                 is_replacement=False,
             )
             for position in range(self.random.randint(1, 3)):

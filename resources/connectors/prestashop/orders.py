@@ -53,6 +53,7 @@ _ORDER = {
     "date_add": pl.String,
     "date_upd": pl.String,
     "reference": pl.String,
+    "shipping_number": pl.String,
     "total_discounts_tax_incl": pl.String,
     "total_paid_tax_incl": pl.String,
     "total_paid_tax_excl": pl.String,
@@ -159,6 +160,7 @@ def to_batch(pages: Sequence[Page[Order]], terms: Terms) -> Batch:
             utc_instant("promised_ship_by_at"),
             utc_instant("available_from_at"),
             clean_text("reference"),
+            clean_text("shipping_number"),
             Field(
                 "status",
                 pl.col("current_state").replace_strict(terms.states.status, default=None, return_dtype=pl.String),
@@ -258,6 +260,7 @@ def _order_frame(orders: pl.DataFrame, terms: Terms) -> pl.DataFrame:
         "promised_ship_by_at",
         "available_from_at",
         "replaces_return_id",
+        pl.col("shipping_number").alias("tracking_number"),
         "updated_at",
         "source_position",
     )

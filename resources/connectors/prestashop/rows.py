@@ -140,6 +140,7 @@ class Order(msgspec.Struct, gc=False):
     date_upd: str | None = None
     note: str | None = ""
     reference: str | None = ""
+    shipping_number: str | None = ""
     total_discounts_tax_incl: str = "0"
     total_paid_tax_incl: str = "0"
     total_paid_tax_excl: str = "0"

@@ -309,6 +309,7 @@ def _order_frame(orders: pl.DataFrame, channel_code: str, personal: PersonalValu
         pl.col("_promised_ship_by_gmt").alias("promised_ship_by_at"),
         pl.col("_available_from_gmt").alias("available_from_at"),
         pl.col("_replaces_return").alias("replaces_return_id"),
+        pl.lit(None, pl.String).alias("tracking_number"),
         pl.col("date_modified_gmt").alias("updated_at"),
         "source_position",
     )
