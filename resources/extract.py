@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 
 from resources.collecting import Collector, KeepsPersonalValues
 from resources.connectors.sdk.stream import Connector, FileConnector, FileOutcome, PartEnd, Reading, SeenFile, Stream
+from resources.connectors.sdk.writing import TargetedConnector
 from resources.errors import ConfigurationError, EtalonError, ExtractIncomplete, Where
 from resources.landing import Landing
 from resources.operations import ExchangeEntry, FileReceipt, Manifest, Operations
+from resources.operations.store import ABANDONED
 
 __all__ = ["Manifest", "run_extract"]
 
@@ -32,9 +34,12 @@ def run_extract(
     full: bool,
     now: datetime,
     run_id: str,
+    ids: Sequence[str] | None = None,
 ) -> Manifest:
     """Read what is new in a stream (all of it when ``full``) and land it; ``now`` is the clock of the run, aware.
 
+    ``ids``: read these root rows and nothing else (kind `hint`): what was hinted at. Such a reading is landed and loaded like any
+    other, but it moves no cursor and deletes nothing; it goes on beside a reading of the whole stream.
     Expected errors (EtalonError) come back in the manifest and in the exchange journal. A programming error is noted there too,
     and raised.
     """
@@ -59,12 +64,18 @@ def run_extract(
             if cursor_at is not None and not full and stream.change_tracking == "updated_at":
                 opening = replace(opening, since_at=cursor_at - stream.overlap)
             dead = operations.begin_extract(opening)
+            operations.add_exchange(
+                *(_extract_line(replace(opening, extract_id=extract_id), detail=ABANDONED) for extract_id in dead)
+            )
             landing.discard(connector.system_code, stream.name, dead)
             run = _Run(connector, stream, opening, operations, landing, pii, started)
             return run.read()
     except EtalonError as error:
         # Only the lock and the steps before the first read can fail here: there is no extract to close.
-        operations.add_exchange(_entry(opening, type(error).__name__, str(error), is_ok=False))
+        operations.add_exchange(
+            _entry(opening, type(error).__name__, str(error), is_ok=False, where=error.where),
+            _extract_line(opening, where=error.where, detail=str(error), duration_s=time.perf_counter() - started),
+        )
         return replace(opening, error=str(error), finished_at=now, duration_s=time.perf_counter() - started)
 
 
@@ -97,7 +108,9 @@ class _Run:
         landing: Landing,
         pii: KeepsPersonalValues | None,
         started: float,
+        ids: Sequence[str] | None,
     ) -> None:
+        self._ids = ids
         self._connector = connector
         self._stream = stream
         self._opening = opening
@@ -109,7 +122,8 @@ class _Run:
         self._where = Where(system_code=opening.system_code, stream=stream.name)
 
     def read(self) -> Manifest:
-        self._acknowledge_left_over()
+        if self._ids is None:
+            self._acknowledge_left_over()
         collector: Collector | None = None
         try:
             collector = self._collector()
@@ -145,6 +159,12 @@ class _Run:
         )
 
     def _reading(self) -> Reading:
+        if self._ids is not None:
+            if not isinstance(self._connector, TargetedConnector):
+                raise ConfigurationError(
+                    "single rows were asked for, and its connector cannot read them (TargetedConnector)", where=self._where
+                )
+            return self._connector.read_ids(self._stream, self._ids, now=self._now)
         if self._stream.change_tracking != "files":
             return self._connector.read(self._stream, since_at=self._opening.since_at, now=self._now)
         if not isinstance(self._connector, FileConnector):
@@ -183,23 +203,22 @@ class _Run:
             announced_qty=announced,
             watermark_at=reading.watermark_at,
             error="; ".join(faults) or None,
-            is_full=is_loadable and reading.is_full and (not is_by_files or bool(accepted)),
+            is_full=is_loadable and reading.is_full and self._ids is None and (not is_by_files or bool(accepted)),
             is_loadable=is_loadable,
         )
         receipts = self._receipts(collector) if is_loadable else []
         if not is_loadable:
             self._landing.discard_canonical(collector.files)
         journal = [_entry(manifest, "note", note, is_ok=True) for note in reading.notes]
-        journal += [_entry(manifest, "fault", fault, is_ok=False) for fault in faults]
-        journal.append(
-            _entry(manifest, "extract", _summary(manifest), is_ok=is_complete),
-        )
+        places = {f"{end.name}: {end.reason}": Where(file=end.name, line=end.line) for end in refused}
+        journal += [_entry(manifest, "fault", fault, is_ok=False, where=places.get(fault)) for fault in faults]
+        journal.append(_extract_line(manifest, where=next(iter(places.values()), None)))
         self._operations.finish_extract(
             manifest,
             files=collector.files,
             receipts=receipts,
             journal=journal,
-            cursor_at=reading.watermark_at if is_complete else None,
+            cursor_at=reading.watermark_at if is_complete and self._ids is None else None,
             drop_quarantine_parts=collector.refused_parts(),
             supersede_quarantine=manifest.is_full,
             refused_keys=collector.refused_keys if manifest.is_full else (),
@@ -212,8 +231,14 @@ class _Run:
         manifest = replace(self._closing(collector, is_loadable=False), outcome="failed", error=text)
         if collector is not None:
             self._landing.discard_canonical(collector.files)
+        where = error.where if isinstance(error, EtalonError) else Where()
         self._operations.finish_extract(
-            manifest, journal=[_entry(manifest, type(error).__name__, text, is_ok=False)], drop_quarantine=True
+            manifest,
+            journal=[
+                _entry(manifest, type(error).__name__, text, is_ok=False, where=where),
+                _extract_line(manifest, where=where, detail=text),
+            ],
+            drop_quarantine=True,
         )
         return manifest
 
@@ -318,7 +343,23 @@ def _rows(end: PartEnd) -> int:
     return end.received_qty if end.announced_qty is None else end.announced_qty
 
 
-def _entry(manifest: Manifest, kind: str, detail: str, *, is_ok: bool) -> ExchangeEntry:
+def _extract_line(
+    manifest: Manifest, *, where: Where | None = None, detail: str | None = None, duration_s: float | None = None
+) -> ExchangeEntry:
+    """The one line of the journal that sums a reading up, a failed one too; ``where``: what is known of the failure's place."""
+    line = _entry(manifest, "extract", detail or _summary(manifest), is_ok=manifest.outcome == "complete", where=where)
+    return replace(
+        line,
+        direction="in",
+        outcome=manifest.outcome,
+        rows_qty=manifest.landed_qty + manifest.quarantined_qty,
+        bytes=manifest.bytes,
+        duration_s=manifest.duration_s if duration_s is None else duration_s,
+    )
+
+
+def _entry(manifest: Manifest, kind: str, detail: str, *, is_ok: bool, where: Where | None = None) -> ExchangeEntry:
+    where = where or Where()
     return ExchangeEntry(
         at=manifest.started_at or datetime.now(UTC),
         run_id=manifest.run_id,
@@ -328,6 +369,9 @@ def _entry(manifest: Manifest, kind: str, detail: str, *, is_ok: bool) -> Exchan
         is_ok=is_ok,
         detail=detail,
         extract_id=manifest.extract_id,
+        request_id=where.request_id,
+        file=where.file,
+        line=where.line,
     )
 
 

@@ -267,7 +267,7 @@ class FilesConnector:
         for candidate, piece in group:
             if isinstance(piece, ContractBroken):
                 raw.append((candidate.identity.name, candidate.path.read_bytes()))
-                ends.append(candidate.end("refused", reason=str(piece)))
+                ends.append(candidate.end("refused", reason=str(piece), line=piece.where.line))
             else:
                 raw.append((candidate.identity.name, piece.raw))
                 read.append((candidate, piece))
@@ -327,9 +327,8 @@ class FilesConnector:
                     raw_at=_raw_at(rows),
                 )
         except ContractBroken as error:
-            yield Batch(
-                received_qty=0, part=name, ends=[candidate.end("refused", received_qty=received, reason=str(error))]
-            )
+            refused = candidate.end("refused", received_qty=received, reason=str(error), line=error.where.line)
+            yield Batch(received_qty=0, part=name, ends=[refused])
             return
         problem, note = _verify(feed, candidate, announced, received, Tally(control_sum, unreadable), unread)
         end = candidate.end(

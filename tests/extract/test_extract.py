@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from resources.connectors.sdk.stream import Batch
-from resources.errors import PermanentError
+from resources.errors import PermanentError, RetryableError, Where
 from resources.landing import Landing
 from tests.extract.fakes import NOW, ORDERS, Row, Source, Stores
 
@@ -70,7 +70,8 @@ def test_an_expected_error_comes_back_in_the_manifest_and_the_journal(stores: St
     source = Source(rows("1", "2", None, "4"), error=PermanentError("the key was refused"), error_after=1)
     manifest = stores.extract(source, ORDERS)
     assert (manifest.outcome, manifest.error) == ("failed", "the key was refused")
-    assert [(entry.kind, entry.is_ok) for entry in stores.operations.exchanges()] == [("PermanentError", False)]
+    told = [(entry.kind, entry.is_ok, entry.outcome) for entry in stores.operations.exchanges()]
+    assert told == [("PermanentError", False, None), ("extract", False, "failed")]
     assert stores.operations.quarantined() == []
     assert stores.loadable_rows("order_acknowledgement") == []
 
@@ -84,7 +85,7 @@ def test_an_unexpected_error_of_a_personal_stream_is_told_without_its_message(st
     assert raised.value.__context__ is None
     [manifest] = stores.operations.manifests()
     told = [str(raised.value), manifest.error or "", *(entry.detail for entry in stores.operations.exchanges())]
-    assert [("ValueError" in text, "ann@" in text) for text in told] == [(True, False)] * 3
+    assert [("ValueError" in text, "ann@" in text) for text in told] == [(True, False)] * 4
 
 
 def test_a_programming_error_is_noted_and_raised(stores: Stores) -> None:
@@ -154,3 +155,19 @@ def test_what_a_full_reading_replaces_is_not_offered_for_loading(stores: Stores)
     stores.operations.mark_loaded([second.extract_id], now=NOW)
     assert [e.extract_id for e in stores.operations.loadable_extracts("order_acknowledgement")] == [third.extract_id]
     assert first.extract_id not in {e.extract_id for e in stores.operations.loadable_extracts("order_acknowledgement")}
+
+
+def test_each_reading_leaves_one_line_that_says_what_came_and_where_it_went_wrong(stores: Stores) -> None:
+    """Given a reading that ends well, one that loses a row and one whose request fails, expect one line of kind extract each."""
+    where = Where(system_code="src", stream="acknowledgements", request_id="r-17", line=4)
+    stores.extract(Source(rows("1", None, "3")), ORDERS)
+    stores.extract(Source(rows("1", "2"), lost=1), ORDERS)
+    stores.extract(Source(rows("1"), error=RetryableError("no answer", where=where)), ORDERS)
+    lines = [entry for entry in stores.operations.exchanges() if entry.kind == "extract"]
+    assert [(e.direction, e.outcome, e.rows_qty, e.is_ok, e.request_id, e.line) for e in lines] == [
+        ("in", "complete", 3, True, None, None),
+        ("in", "incomplete", 2, False, None, None),
+        ("in", "failed", 0, False, "r-17", 4),
+    ]
+    assert all((e.duration_s or 0) > 0 for e in lines)
+    assert (lines[0].bytes or 0) > 0

@@ -49,7 +49,13 @@ class Candidate:
     problem: str = ""
 
     def end(
-        self, outcome: Any, *, announced_qty: int | None = None, received_qty: int = 0, reason: str = ""
+        self,
+        outcome: Any,
+        *,
+        announced_qty: int | None = None,
+        received_qty: int = 0,
+        reason: str = "",
+        line: int | None = None,
     ) -> PartEnd:
         """Its end, with that outcome."""
         return PartEnd(
@@ -62,6 +68,7 @@ class Candidate:
             announced_qty=self.marker.rows_qty if announced_qty is None else announced_qty,
             received_qty=received_qty,
             reason=reason,
+            line=line,
         )
 
 

@@ -80,6 +80,7 @@ class PartEnd:
     ``accepted`` parts keep the rows their batches brought; of a ``refused`` part nothing is loaded. A ``duplicate`` was
     received before and a ``superseded`` one is replaced by a later full snapshot: neither is read. A ``waiting`` part may
     still be growing. ``announced_qty`` and ``received_qty`` count its source rows.
+    ``line``: where in it the ``reason`` lies, when it lies in one line.
     """
 
     name: str
@@ -91,6 +92,7 @@ class PartEnd:
     announced_qty: int | None = None
     received_qty: int = 0
     reason: str = ""
+    line: int | None = None
 
 
 @dataclass
