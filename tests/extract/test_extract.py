@@ -158,15 +158,15 @@ def test_what_a_full_reading_replaces_is_not_offered_for_loading(stores: Stores)
 
 
 def test_each_reading_leaves_one_line_that_says_what_came_and_where_it_went_wrong(stores: Stores) -> None:
-    """Given a reading that ends well, one that loses a row and one whose request fails, expect one line of kind extract each."""
+    """Given a reading that loses a row, one that ends well and one whose request fails, expect one line of kind extract each."""
     where = Where(system_code="src", stream="acknowledgements", request_id="r-17", line=4)
-    stores.extract(Source(rows("1", None, "3")), ORDERS)
     stores.extract(Source(rows("1", "2"), lost=1), ORDERS)
+    stores.extract(Source(rows("1", None, "3")), ORDERS)
     stores.extract(Source(rows("1"), error=RetryableError("no answer", where=where)), ORDERS)
     lines = [entry for entry in stores.operations.exchanges() if entry.kind == "extract"]
     assert [(e.direction, e.outcome, e.rows_qty, e.is_ok, e.request_id, e.line) for e in lines] == [
-        ("in", "complete", 3, True, None, None),
         ("in", "incomplete", 2, False, None, None),
+        ("in", "complete", 3, True, None, None),
         ("in", "failed", 0, False, "r-17", 4),
     ]
     assert all((e.duration_s or 0) > 0 for e in lines)
