@@ -23,6 +23,7 @@ class Manifest:
 
     ``outcome``: `complete` (announced = landed + quarantined; the cursor moved), `incomplete` (rows were lost on the way or
     a file was refused or is missing), `failed` (the reading stopped; ``error`` says why).
+    ``kind``: a reading of the stream, a replay of quarantined rows, or a reading of single rows that were hinted at.
     ``is_loadable``: its canonical files may be loaded. An incomplete reading of files is: each accepted file is whole by itself.
     """
 
@@ -42,7 +43,7 @@ class Manifest:
     error: str | None = None
     is_full: bool = False
     is_loadable: bool = False
-    kind: Literal["read", "replay"] = "read"
+    kind: Literal["read", "replay", "hint"] = "read"
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

@@ -57,6 +57,9 @@ class Operations:
         """
         with self._writing() as connection:
             of_stream = (t.extract.c.system_code == manifest.system_code) & (t.extract.c.stream == manifest.stream)
+            # Single rows are read under a lock of their own, beside a reading of the whole stream.
+            is_hint = t.extract.c.kind == "hint"
+            of_stream &= is_hint if manifest.kind == "hint" else ~is_hint
             dead = tuple(
                 connection.scalars(sa.select(t.extract.c.extract_id).where(of_stream, t.extract.c.outcome == RUNNING))
             )

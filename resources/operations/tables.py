@@ -37,7 +37,7 @@ extract = sa.Table(
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("system_code", sa.String(64), nullable=False),
     sa.Column("stream", sa.String(64), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False, comment="read, or replay of quarantined rows"),
+    sa.Column("kind", sa.String(16), nullable=False, comment="read, replay of quarantined rows, or hint"),
     sa.Column("outcome", sa.String(16), nullable=False, comment="running, complete, incomplete, failed"),
     sa.Column("is_full", sa.Boolean, nullable=False, comment="covers the whole stream: what is absent was deleted"),
     sa.Column("is_loadable", sa.Boolean, nullable=False, comment="its canonical files may be loaded"),
