@@ -56,19 +56,22 @@ def run_extract(
         since_at=None,
         watermark_at=now,
         entity_rows={},
+        kind="read" if ids is None else "hint",
         started_at=now,
     )
+    # A hint is answered at once, also while a night's reading of the same stream goes on: each kind has its own lock.
+    lock = stream.name if ids is None else f"{stream.name}.hint"
     try:
-        with landing.reading_lock(connector.system_code, stream.name):
+        with landing.reading_lock(connector.system_code, lock):
             cursor_at = operations.cursor(connector.system_code, stream.name)
-            if cursor_at is not None and not full and stream.change_tracking == "updated_at":
+            if cursor_at is not None and not full and ids is None and stream.change_tracking == "updated_at":
                 opening = replace(opening, since_at=cursor_at - stream.overlap)
             dead = operations.begin_extract(opening)
             operations.add_exchange(
                 *(_extract_line(replace(opening, extract_id=extract_id), detail=ABANDONED) for extract_id in dead)
             )
             landing.discard(connector.system_code, stream.name, dead)
-            run = _Run(connector, stream, opening, operations, landing, pii, started)
+            run = _Run(connector, stream, opening, operations, landing, pii, started, ids)
             return run.read()
     except EtalonError as error:
         # Only the lock and the steps before the first read can fail here: there is no extract to close.
