@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from sqlalchemy.engine import Connection, Engine
 
 from resources.operations import tables as t
 from resources.operations.engine import Transactions, open_engine
+from resources.operations.outbox import Outbox
+from resources.operations.plans import Plans
+from resources.operations.receipts import Receipts
 from resources.operations.records import (
     CanonicalFile,
     EndedExtract,
@@ -43,6 +47,21 @@ class Operations:
     def open(cls, url: str, *, data_dir: Path) -> Operations:
         """Open the store at a SQLAlchemy URL (`sqlite:///…` or `postgresql+psycopg2://…`), creating what is missing."""
         return cls(open_engine(url), data_dir)
+
+    @cached_property
+    def plans(self) -> Plans:
+        """What syncs would write, and who let them."""
+        return Plans(self._transactions)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """What is on its way to systems."""
+        return Outbox(self._transactions)
+
+    @cached_property
+    def receipts(self) -> Receipts:
+        """What systems answered."""
+        return Receipts(self._transactions)
 
     def close(self) -> None:
         """Give its connections back."""
