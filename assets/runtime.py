@@ -98,7 +98,7 @@ class Runtime:
             yield con
 
     def load_retailer_tables(self, con: duckdb.DuckDBPyConnection, *, run_id: str) -> dict[str, int]:
-        """Set the run's clock, replace the schema `retailer` and the list of readings; gives the rows of the retailer's tables.
+        """Set the run's clock, replace the schema `retailer` and the lists of readings and streams; gives the rows of the former.
 
         Call it after the orders are loaded: the calendar begins with the oldest of them.
         """
@@ -111,7 +111,11 @@ class Runtime:
             last_day=(now + CALENDAR_AHEAD).date(),
         )
         self.warehouse.load_frames(con, "retailer", frames)
-        self.warehouse.load_frames(con, "meta", {"extract": extract_frame(self.operations.manifests())})
+        self.warehouse.load_frames(
+            con,
+            "meta",
+            {"extract": extract_frame(self.operations.manifests()), "stream": stream_frame(self.connectors)},
+        )
         return {name: frame.height for name, frame in frames.items()}
 
     def load_entity(self, con: duckdb.DuckDBPyConnection, entity: str) -> EntityLoad:
@@ -194,6 +198,21 @@ def extract_frame(manifests: Sequence[Manifest]) -> pl.DataFrame:
         "bytes": pl.Int64,
         "duration_s": pl.Float64,
         "error": pl.String,
+        "kind": pl.String,
+        "is_loadable": pl.Boolean,
+        "started_at": pl.Datetime("us", "UTC"),
+        "finished_at": pl.Datetime("us", "UTC"),
     }
     rows = [tuple(getattr(manifest, name) for name in columns) for manifest in manifests]
     return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def stream_frame(connectors: Mapping[str, Connector]) -> pl.DataFrame:
+    """What the declared streams give as the table `meta.stream`: one row per system, stream and entity."""
+    rows = [
+        (code, stream.name, entity)
+        for code, connector in connectors.items()
+        for stream in connector.streams()
+        for entity in stream.entities
+    ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(("system_code", "stream", "entity"), pl.String), orient="row")

@@ -44,8 +44,11 @@ META: dict[str, dict[str, str]] = {
     "extract": _table(
         "system_code VARCHAR, stream VARCHAR, extract_id VARCHAR, announced_qty BIGINT, landed_qty BIGINT, "
         "quarantined_qty BIGINT, outcome VARCHAR, since_at TIMESTAMPTZ, watermark_at TIMESTAMPTZ, bytes BIGINT, "
-        "duration_s DOUBLE, error VARCHAR"
+        "duration_s DOUBLE, error VARCHAR, kind VARCHAR, is_loadable BOOLEAN, started_at TIMESTAMPTZ, "
+        "finished_at TIMESTAMPTZ"
     ),
+    # What the streams that are read now give: one row per entity.
+    "stream": _table("system_code VARCHAR, stream VARCHAR, entity VARCHAR"),
     # The last full reading of each stream, per entity: what it did not show was deleted by then.
     "full_reading": _table(
         "entity VARCHAR, system_code VARCHAR, stream VARCHAR, extract_id VARCHAR, observed_at TIMESTAMPTZ"
@@ -89,8 +92,19 @@ def quoted(table: str) -> str:
 
 
 def create_given_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing of :func:`given_tables` in the current database, empty. Existing rows are left alone."""
+    """Create what is missing of :func:`given_tables` in the current database, empty, and add columns that came later, null.
+
+    Existing rows are left alone.
+    """
+    present: dict[str, set[str]] = {}
+    for schema, table, column in con.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() where database_name = current_database()"
+    ).fetchall():
+        present.setdefault(f"{schema}.{table}", set()).add(column)
     for table, columns in given_tables().items():
-        con.execute(f"create schema if not exists {quoted(table.split('.')[0])}")
-        body = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        con.execute(f"create table if not exists {quoted(table)} ({body})")
+        if table not in present:
+            con.execute(f"create schema if not exists {quoted(table.split('.')[0])}")
+            body = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+            con.execute(f"create table if not exists {quoted(table)} ({body})")
+        for name in columns.keys() - present.get(table, columns.keys()):
+            con.execute(f'alter table {quoted(table)} add column "{name}" {columns[name]}')
