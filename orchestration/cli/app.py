@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from orchestration.cli import check, demo, files, keys, kpis, prune, quarantine, run, systems, ui
+from orchestration.cli import backup, check, demo, files, keys, kpis, prune, quarantine, run, systems, ui
 from orchestration.cli.terminal import errors
 from resources.errors import EtalonError
 
@@ -30,6 +30,7 @@ Day to day:
   etalon quarantine list  rows that were refused, and why
   etalon files list       what came, what was refused, what never came
   etalon prune            room on disk: what is loaded and old goes
+  etalon backup FOLDER    copy everything, while it runs; `etalon restore` puts it back
 
 Settings come from the environment and from the file .env (docs/retailer.md lists them).
 """
@@ -49,6 +50,8 @@ app.command("check")(check.check)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(files.app, name="files")
 app.command("prune")(prune.prune)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("kpis")(kpis.kpis)
 app.command("ui")(ui.ui)
 app.add_typer(keys.app, name="keys")

@@ -72,6 +72,30 @@ class Warehouse:
             finally:
                 con.close()
 
+    @contextmanager
+    def held(self, timeout_s: float = 600.0, *, purpose: str) -> Iterator[None]:
+        """The writer's lock with nothing opened, for whoever replaces the files. Raises LockTimeout."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with writer_lock(self.lock_path, timeout_s=timeout_s, purpose=purpose, clock=self.clock):
+            yield
+
+    @contextmanager
+    def closed(self, timeout_s: float = 600.0, *, purpose: str) -> Iterator[tuple[Path, ...]]:
+        """The writer's lock with both files whole and closed, for whoever copies them (in a child process); gives their paths.
+
+        What a killed writer left in a write-ahead log is in them by then. Raises LockTimeout.
+        """
+        with self.held(timeout_s, purpose=purpose):
+            paths = tuple(path for path in (self.warehouse_path, self.mart_path) if path.exists())
+            for path in paths:
+                con = self._connect()
+                try:
+                    self._attach(con, path, "whole")
+                    con.execute("checkpoint whole")
+                finally:
+                    con.close()
+            yield paths
+
     def load_entity(
         self,
         con: duckdb.DuckDBPyConnection,
