@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from resources.operations import tables as t
 from resources.operations.engine import Transactions, open_engine
+from resources.operations.hints import Hints
+from resources.operations.lane import Lane
 from resources.operations.outbox import Outbox
 from resources.operations.plans import Plans
 from resources.operations.receipts import Receipts
@@ -62,6 +64,16 @@ class Operations:
     def receipts(self) -> Receipts:
         """What systems answered."""
         return Receipts(self._transactions)
+
+    @cached_property
+    def hints(self) -> Hints:
+        """What systems said had changed."""
+        return Hints(self._transactions)
+
+    @cached_property
+    def lane(self) -> Lane:
+        """What the fast lane saw before the warehouse."""
+        return Lane(self._transactions)
 
     def close(self) -> None:
         """Give its connections back."""
