@@ -236,14 +236,16 @@ class HttpClient:
         parse: Callable[[bytes], T],
         stream: str | None = None,
         markup: bool = False,
+        retry: RetryPolicy | None = None,
     ) -> Answer[T]:
-        """GET ``path`` and parse its body. ``markup`` says that XML is expected.
+        """GET ``path`` and parse its body. ``markup`` says that XML is expected. ``retry`` for a caller in more of a hurry than usual.
 
         Retries what may work later. Raises RetryableError when every attempt failed, PermanentError when no attempt can work.
         ``parse`` raises msgspec.DecodeError on a body that is cut short (retried), msgspec.ValidationError on a wrong shape (not retried).
         """
         request_id = uuid.uuid4().hex[:16]
         where = Where(system_code=self._system_code, stream=stream, request_id=request_id)
+        policy = retry or self._retry
         attempt = 0
         while True:
             attempt += 1
@@ -253,14 +255,14 @@ class HttpClient:
                 return self._attempt(path, params or {}, parse, where, request_id, markup)
             except RetryableError as caught:
                 error = caught
-            if attempt >= self._retry.attempts or (error.retry_after_s or 0) > self._retry.longest_retry_after_s:
+            if attempt >= policy.attempts or (error.retry_after_s or 0) > policy.longest_retry_after_s:
                 raise RetryableError(
                     f"{error.what} ({attempt} attempt{'s' if attempt > 1 else ''})",
                     where=where,
                     action=error.action or "the next run tries again; if it lasts, look at the system's own log",
                     retry_after_s=error.retry_after_s,
                 )
-            wait = self._retry.wait_s(attempt, error.retry_after_s, self._jitter())
+            wait = policy.wait_s(attempt, error.retry_after_s, self._jitter())
             if error.retry_after_s:
                 self._bucket.pause(wait)  # the others would be refused as well
             self._sleep(wait)

@@ -11,7 +11,7 @@ import msgspec
 
 from resources.connectors.sdk.auth import BasicAuth, OAuth1
 from resources.connectors.sdk.decode import Decoded, Page, RowDecoder, plain
-from resources.connectors.sdk.http import Answer, HttpClient, Judge, SessionFactory, Verdict
+from resources.connectors.sdk.http import Answer, HttpClient, Judge, RetryPolicy, SessionFactory, Verdict
 from resources.connectors.sdk.paging import NumberedPages, in_order
 from resources.errors import PermanentError, Where
 
@@ -87,7 +87,7 @@ def has_no_route(what: str) -> bool:
 
 
 class WooClient:
-    """Reads one shop at ``url``. Over plain http, where Basic is not looked at, requests are signed with OAuth 1.0a.
+    """Talks to one shop at ``url``. Over plain http, where Basic is not looked at, requests are signed with OAuth 1.0a.
 
     ``home_url``: what the shop calls its home, when it is reached at another address. ``permalinks``: `plain` puts routes in the query.
     """
@@ -129,10 +129,32 @@ class WooClient:
         self._page_size = min(page_size, LARGEST_PAGE)
 
     def get(
-        self, path: str, params: Mapping[str, str], parse: Callable[[bytes], T], *, stream: str | None = None
+        self,
+        path: str,
+        params: Mapping[str, str],
+        parse: Callable[[bytes], T],
+        *,
+        stream: str | None = None,
+        retry: RetryPolicy | None = None,
     ) -> Answer[T]:
         """GET a path of the API."""
-        return self._http.get(self._root + API + path, params, parse=parse, stream=stream)
+        return self._http.get(self._root + API + path, params, parse=parse, stream=stream, retry=retry)
+
+    def post(self, path: str, body: object, parse: Callable[[bytes], T], *, stream: str | None = None) -> Answer[T]:
+        """POST a path of the API, once: what to do after a failure is for the caller to say, who knows whether it may be done twice."""
+        return self._http.send(
+            "POST",
+            self._root + API + path,
+            msgspec.json.encode(body),
+            content_type="application/json",
+            parse=parse,
+            stream=stream,
+        )
+
+    @property
+    def workers(self) -> int:
+        """How many calls may be under way at once."""
+        return self._workers
 
     def site_index(self, parse: Callable[[bytes], T]) -> Answer[T]:
         """GET the site's own description: its name and zone."""

@@ -32,6 +32,7 @@ from resources.connectors.sdk.decode import (
 from resources.connectors.sdk.personal import PersonalValues
 from resources.connectors.sdk.stream import Batch, Reject
 from resources.connectors.woocommerce.rows import Line, Order, meta_columns, put_together
+from resources.connectors.woocommerce.tracking import number_of
 from resources.privacy import Tokeniser
 
 STATUSES = {
@@ -217,6 +218,7 @@ def _order_table(rows: list[Order], positions: list[str], order_tags: bool) -> p
             "source_position": pl.String,
             "fees": pl.String,
             "is_pickup": pl.Boolean,
+            "tracking_number": pl.String,
         },
         [
             *columns,
@@ -224,6 +226,7 @@ def _order_table(rows: list[Order], positions: list[str], order_tags: bool) -> p
             positions,
             [_fees(row) if row.fee_lines else "0" for row in rows],
             [any([line.method_id in PICKUP_METHODS for line in row.shipping_lines]) for row in rows],  # noqa: C419
+            [number_of(row.meta_data) if row.meta_data else None for row in rows],
         ],
     ).hstack(meta_columns((row.meta_data if order_tags else [] for row in rows), ORDER_TAGS))
 
@@ -309,7 +312,7 @@ def _order_frame(orders: pl.DataFrame, channel_code: str, personal: PersonalValu
         pl.col("_promised_ship_by_gmt").alias("promised_ship_by_at"),
         pl.col("_available_from_gmt").alias("available_from_at"),
         pl.col("_replaces_return").alias("replaces_return_id"),
-        pl.lit(None, pl.String).alias("tracking_number"),
+        "tracking_number",
         pl.col("date_modified_gmt").alias("updated_at"),
         "source_position",
     )

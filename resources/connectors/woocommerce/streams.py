@@ -61,20 +61,30 @@ WRITES = (
         "channel_stock",
         "published_qty",
         can_compare_and_set=False,
-        note="whole units; ignored where stock is not managed",
+        note="whole units; refused where the shop does not manage the item's stock, or takes it from the parent",
     ),
     WriteCapability(
         "channel_price",
         "regular_minor",
         can_compare_and_set=False,
-        note="as text; a wrong text is taken for another number",
+        note="refused where no price that the shop can hold gives this one, VAT included",
     ),
     WriteCapability(
-        "channel_price", "promotion_minor", can_compare_and_set=False, note="clear the window as well as the price"
+        "channel_price",
+        "promotion",
+        can_compare_and_set=False,
+        note="price and window together, cleared together; refused when it is not below the regular price",
     ),
-    WriteCapability("product", "is_active", can_compare_and_set=False),
     WriteCapability(
-        "order", "status", can_compare_and_set=False, note="one by one: a batch turns an unknown status into pending"
+        "channel_price",
+        "is_published",
+        can_compare_and_set=False,
+        note="publish or draft; a variation: publish or private",
     ),
-    WriteCapability("refund", "amount_minor", can_compare_and_set=False),
+    WriteCapability(
+        "order",
+        "shipment",
+        can_compare_and_set=False,
+        note="from payable to completed, never back; the parcel number where the shipment tracking extensions keep it",
+    ),
 )
