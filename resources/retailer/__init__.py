@@ -1,5 +1,6 @@
 """The retailer, declared: retailer.yaml as typed, frozen, cross-checked models. Nothing here knows how a system speaks."""
 
+from resources.retailer.incident_rules import Burst, IncidentRules, SilentSystem
 from resources.retailer.loading import load_retailer, parse_retailer
 from resources.retailer.mistakes import ConfigurationErrors, Mistake
 from resources.retailer.model import (
@@ -24,6 +25,7 @@ from resources.retailer.systems import (
 )
 
 __all__ = [
+    "Burst",
     "Calendar",
     "Channel",
     "Company",
@@ -32,6 +34,7 @@ __all__ = [
     "FilesSystem",
     "Identity",
     "ImportedOrders",
+    "IncidentRules",
     "KpiThreshold",
     "Location",
     "MasterRule",
@@ -40,6 +43,7 @@ __all__ = [
     "PickupConfig",
     "PrestaShopSystem",
     "Retailer",
+    "SilentSystem",
     "SystemConfig",
     "WooCommerceSystem",
     "load_retailer",

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from resources.errors import ConfigurationError, Where
 from resources.retailer.fields import Code, expected
+from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.mistakes import ConfigurationErrors, Mistake
 from resources.retailer.model import (
     Calendar,
@@ -62,6 +63,7 @@ class _File(Declared):
     masters: dict[str, dict[str, Any]]
     parity_groups: tuple[ParityGroup, ...] = ()
     kpis: dict[Code, KpiThreshold]
+    incidents: IncidentRules = IncidentRules()
 
 
 _KPIS: tuple[str, ...] = get_args(KpiCode)
@@ -121,6 +123,7 @@ def parse_retailer(
         masters=tuple(_master_rules(declared.masters)),
         parity_groups=declared.parity_groups,
         kpis=declared.kpis,
+        incidents=declared.incidents,
     )
 
 

@@ -27,6 +27,7 @@ from resources.retailer.fields import (
     expected,
     holiday_subdivisions,
 )
+from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.names import nearest
 from resources.retailer.systems import Declared, SystemConfig
 
@@ -199,6 +200,7 @@ class Retailer(Declared):
     masters: tuple[MasterRule, ...]
     parity_groups: tuple[ParityGroup, ...] = ()
     kpis: dict[Code, KpiThreshold]
+    incidents: IncidentRules = IncidentRules()
 
     def company(self, code: str) -> Company:
         """The company of this code. Raises ConfigurationError when there is none."""

@@ -38,6 +38,7 @@ _REFERENCES: tuple[tuple[str, str], ...] = (
     ("systems.*.channel", "channels"),
     ("systems.*.imported_orders.channel", "channels"),
     ("parity_groups.*.channels.*", "channels"),
+    ("incidents.silent_systems.*.system", "systems"),
 )
 # Values that may stand only once, among all that match.
 _UNIQUE: tuple[str, ...] = (
@@ -49,6 +50,7 @@ _UNIQUE: tuple[str, ...] = (
     "channels.*.code",
     "systems.*.code",
     "parity_groups.*.code",
+    "incidents.silent_systems.*.system",
 )
 # Values that may stand only once in their own list.
 _UNIQUE_IN_LIST: tuple[str, ...] = (

@@ -9,17 +9,20 @@ import pytest
 from pydantic import BaseModel
 
 from resources.retailer import (
+    Burst,
     Calendar,
     Channel,
     Company,
     FilesSystem,
     Identity,
     ImportedOrders,
+    IncidentRules,
     KpiThreshold,
     Location,
     ParityGroup,
     PickupConfig,
     PrestaShopSystem,
+    SilentSystem,
     WooCommerceSystem,
 )
 from resources.retailer.references import MASTER_ENTITIES, SCOPE_KINDS
@@ -40,6 +43,9 @@ MODELS = (
     WooCommerceSystem,
     ParityGroup,
     KpiThreshold,
+    IncidentRules,
+    Burst,
+    SilentSystem,
 )
 
 
