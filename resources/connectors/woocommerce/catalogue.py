@@ -211,6 +211,19 @@ def _common(good: pl.DataFrame, terms: Terms, channel_code: str, currency_code: 
     )
 
 
+def gross_minor(amounts: Sequence[int], taxed_as: Sequence[str], terms: Terms, exponent: int) -> list[int | None]:
+    """What a buyer pays, in minor units, for prices as the shop holds them (in 1e-8 of the unit), each with its tax class."""
+    prices = pl.DataFrame({"price": amounts, "taxed_as": taxed_as}, schema={"price": pl.Int64, "taxed_as": pl.String})
+    return prices.select(_gross("price", terms, exponent).alias("price"))["price"].to_list()
+
+
+def tax_class_of(row: Product, parent: Product | None) -> str:
+    """The class that an item is taxed as; ``=none`` when it is not taxed, ``parent`` when only a parent that was not read could tell."""
+    if row.tax_status != "taxable":
+        return "=none"
+    return parent.tax_class if parent is not None and row.tax_class == "parent" else row.tax_class
+
+
 def _gross(name: str, terms: Terms, exponent: int) -> pl.Expr:
     """A price as a buyer of the territory pays it, in minor units: the shop's own arithmetic, in integers of 1e-8, rounded where it rounds.
 

@@ -1,0 +1,136 @@
+"""Sending changes through WooCommerce's batch routes, and what came of each item. What the changes mean is known elsewhere.
+
+A batch answers 200 whatever happens inside: an item that was refused carries its own error, and the others are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from resources.connectors.sdk.decode import plain
+from resources.connectors.woocommerce.client import LARGEST_PAGE, WooClient
+from resources.errors import EtalonError, PermanentError, RetryableError
+
+LARGEST_BATCH = LARGEST_PAGE  # 413 above
+_KEY_REFUSED = ("HTTP 401 ", "HTTP 403 ")
+_LONGEST_REASON = 300
+
+Body = dict[str, Any]
+
+
+class _ItemError(msgspec.Struct):
+    """The error of one item."""
+
+    code: str = ""
+    message: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _ItemReply(msgspec.Struct):
+    """The part of an item's reply that is looked at. The row itself is read again through its list."""
+
+    id: int = 0
+    error: _ItemError | None = None
+    stock_quantity: int | None = None
+
+
+class _Reply(msgspec.Struct):
+    """A batch's reply."""
+
+    update: list[_ItemReply] = []
+
+
+class _Status(msgspec.Struct):
+    """The status inside an item's error; absent or of another type in some of them."""
+
+    status: int | None = None
+
+
+_REPLY = msgspec.json.Decoder(_Reply)
+_STATUS = msgspec.json.Decoder(_Status)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What is known of one item after its batch.
+
+    `accepted`: the shop says it is done. `refused`: it never will. `later`: it was not done and may be another time. `unclear`: no
+    whole answer came, so it may or may not be done.
+    """
+
+    state: Literal["accepted", "refused", "later", "unclear"]
+    request_id: str | None = None
+    reason: str = ""
+    retry_after_s: float | None = None
+    stock_quantity: int | None = None
+    error: EtalonError | None = None
+
+    @property
+    def is_key_refused(self) -> bool:
+        """Whether it was the key that the shop refused: then it will refuse everything else."""
+        return isinstance(self.error, PermanentError) and self.error.what.startswith(_KEY_REFUSED)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """At most `LARGEST_BATCH` changes for one route, by the id of the row they change."""
+
+    path: str
+    bodies: Mapping[int, Body]
+
+
+def batches_of(path: str, bodies: Mapping[int, Body]) -> list[Batch]:
+    """Changes for one route in as few batches as it takes."""
+    ids = list(bodies)
+    return [
+        Batch(path, {number: bodies[number] for number in ids[start : start + LARGEST_BATCH]})
+        for start in range(0, len(ids), LARGEST_BATCH)
+    ]
+
+
+def send(client: WooClient, batch: Batch, *, stream: str) -> dict[int, Sent]:
+    """Send one batch once; row id -> what came of it. Raises nothing for what the shop or the network does."""
+    update = [{"id": number, **body} for number, body in batch.bodies.items()]
+    try:
+        answer = client.post(batch.path, {"update": update}, _REPLY.decode, stream=stream)
+    except RetryableError as error:
+        # a server that asks to come back later has not begun
+        state: Literal["later", "unclear"] = "unclear" if error.retry_after_s is None else "later"
+        failed = Sent(state, error.where.request_id, error.what, error.retry_after_s, error=error)
+        return dict.fromkeys(batch.bodies, failed)
+    except PermanentError as error:
+        # an answer of an unknown shape came with 200: the shop did something
+        state_of: Literal["refused", "unclear"] = "refused" if error.what.startswith("HTTP ") else "unclear"
+        reason = f"{error.what} -> {error.action}" if error.action else error.what
+        return dict.fromkeys(batch.bodies, Sent(state_of, error.where.request_id, reason, error=error))
+    request_id = answer.headers.get("X-Request-Id") or answer.request_id
+    return _by_item(batch, answer.value.update, request_id)
+
+
+def _by_item(batch: Batch, replies: Sequence[_ItemReply], request_id: str) -> dict[int, Sent]:
+    known = {reply.id: reply for reply in replies}
+    sent = {}
+    for number in batch.bodies:
+        reply = known.get(number)
+        if reply is None:
+            sent[number] = Sent("unclear", request_id, "the shop's answer does not speak of this item")
+        elif reply.error is None:
+            sent[number] = Sent("accepted", request_id, stock_quantity=reply.stock_quantity)
+        else:
+            sent[number] = _failed(reply.error, request_id)
+    return sent
+
+
+def _failed(error: _ItemError, request_id: str) -> Sent:
+    try:
+        status = _STATUS.decode(error.data).status
+    except msgspec.DecodeError:
+        status = None
+    reason = f"{error.code}: {plain(error.message)}"[:_LONGEST_REASON]
+    is_business = error.code.startswith(("woocommerce_rest_", "rest_", "product_"))
+    is_later = status in (408, 425, 429) or ((status or 0) >= 500 and not is_business)
+    return Sent("later" if is_later else "refused", request_id, reason)
