@@ -16,6 +16,7 @@ from resources.operations import tables as t
 from resources.operations.engine import Transactions, open_engine
 from resources.operations.hints import Hints
 from resources.operations.lane import Lane
+from resources.operations.order_messages import OrderMessages
 from resources.operations.outbox import Outbox
 from resources.operations.plans import Plans
 from resources.operations.receipts import Receipts
@@ -64,6 +65,11 @@ class Operations:
     def receipts(self) -> Receipts:
         """What systems answered."""
         return Receipts(self._transactions)
+
+    @cached_property
+    def order_messages(self) -> OrderMessages:
+        """Orders sent to systems as files, and what became of them."""
+        return OrderMessages(self._transactions)
 
     @cached_property
     def hints(self) -> Hints:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from resources.errors import ConfigurationError, Where
 from resources.retailer.fields import Code, expected
+from resources.retailer.guards import Guards
 from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.mistakes import ConfigurationErrors, Mistake
 from resources.retailer.model import (
@@ -63,6 +64,7 @@ class _File(Declared):
     masters: dict[str, dict[str, Any]]
     parity_groups: tuple[ParityGroup, ...] = ()
     kpis: dict[Code, KpiThreshold]
+    guards: Guards = Guards()
     incidents: IncidentRules = IncidentRules()
 
 
@@ -108,7 +110,7 @@ def parse_retailer(
                 mistakes.append(mistake)
     settled = {mistake.path for mistake in mistakes}
     feeds = declared_feeds() if known_feeds is None else known_feeds
-    crossed = [*reference_mistakes(source, feeds), *_kpi_mistakes(source)]
+    crossed = [*reference_mistakes(source, feeds, declared_messages()), *_kpi_mistakes(source)]
     mistakes += [mistake for mistake in crossed if mistake.path not in settled]
     if mistakes or declared is None:
         raise ConfigurationErrors(file, mistakes)
@@ -123,6 +125,7 @@ def parse_retailer(
         masters=tuple(_master_rules(declared.masters)),
         parity_groups=declared.parity_groups,
         kpis=declared.kpis,
+        guards=declared.guards,
         incidents=declared.incidents,
     )
 
@@ -130,6 +133,12 @@ def parse_retailer(
 def declared_feeds() -> frozenset[str]:
     """Names of the feed declarations in resources/feeds, one ``<name>.yml`` each."""
     folder = Path(__file__).parents[1] / "feeds"
+    return frozenset(file.stem for file in folder.glob("*.yml"))
+
+
+def declared_messages() -> frozenset[str]:
+    """Names of the outgoing messages in resources/orders_out/messages, one ``<name>.yml`` each."""
+    folder = Path(__file__).parents[1] / "orders_out" / "messages"
     return frozenset(file.stem for file in folder.glob("*.yml"))
 
 

@@ -57,19 +57,26 @@ _UNIQUE_IN_LIST: tuple[str, ...] = (
     "channels.*.stock_locations",
     "parity_groups.*.channels",
     "systems.*.feeds",
+    "systems.*.sends",
     "calendars.*.working_days",
 )
 
 
-def reference_mistakes(source: Source, known_feeds: Collection[str]) -> Iterator[Mistake]:
-    """Every wrong reference. ``known_feeds``: feed declarations that exist."""
+def reference_mistakes(
+    source: Source, known_feeds: Collection[str], known_messages: Collection[str] = ()
+) -> Iterator[Mistake]:
+    """Every wrong reference. ``known_feeds``, ``known_messages``: declarations that exist."""
     declared = {part: _declared(source.tree, part) for part in ("companies", "calendars", "locations", "channels")}
     declared["systems"] = _declared(source.tree, "systems")
     for pattern, part in _REFERENCES:
         for path, value in _match(source.tree, pattern):
             yield from _unknown(source, path, value, declared[part], f"one of {part}")
+    for path, value in _match(source.tree, "systems.*.sends.*"):
+        yield from _unknown(source, path, value, known_messages, "a message declared in resources/orders_out/messages")
     for path, value in _match(source.tree, "systems.*.feeds.*"):
         yield from _unknown(source, path, value, known_feeds, "a feed declared in resources/feeds")
+    for path, _ in _match(source.tree, "guards.channels.*"):
+        yield from _unknown(source, path, path[-1], declared["channels"], "one of channels")
     yield from _repeated(source)
     yield from _masters(source, declared)
     yield from _channels_and_systems(source)

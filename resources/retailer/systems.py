@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, SecretStr
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveFloat, SecretStr, model_validator
 
-from resources.retailer.fields import BaseUrl, Code, NotNegative, Positive, ProxyUrl, Text, ZoneName
+from resources.retailer.fields import BaseUrl, Code, NotNegative, Positive, ProxyUrl, Text, ZoneName, expected
 
 Role = Literal["erp", "pos", "storefront", "marketplace", "oms", "wms", "carrier", "pim", "crm", "psp", "accounting"]
 
@@ -53,12 +53,27 @@ class PickupConfig(Declared):
 
 
 class FilesSystem(SystemConfig):
-    """A system that drops files in a folder; ``feeds`` name the declarations in resources/feeds."""
+    """A system that drops files in a folder; ``feeds`` name the declarations in resources/feeds.
+
+    ``sends``: the messages that go out to it, declared in resources/orders_out/messages, into ``out_folder``; of orders placed since
+    ``sends_since``, all of them when it is left out.
+    """
 
     kind: Literal["files"]
     folder: Path
     feeds: tuple[Code, ...]
     pickup: PickupConfig = PickupConfig()
+    sends: tuple[Code, ...] = ()
+    out_folder: Path | None = None
+    sends_since: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _sends_somewhere(self) -> FilesSystem:
+        if self.sends and self.out_folder is None:
+            raise expected("out_folder, the folder that the system takes files from, since it has `sends`")
+        if self.out_folder is not None and self.out_folder.is_relative_to(self.folder):
+            raise expected("out_folder outside folder: what goes out would be taken for an arrival")
+        return self
 
 
 class ImportedOrders(Declared):
