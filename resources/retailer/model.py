@@ -27,6 +27,7 @@ from resources.retailer.fields import (
     expected,
     holiday_subdivisions,
 )
+from resources.retailer.guards import Guards
 from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.names import nearest
 from resources.retailer.systems import Declared, SystemConfig
@@ -200,6 +201,7 @@ class Retailer(Declared):
     masters: tuple[MasterRule, ...]
     parity_groups: tuple[ParityGroup, ...] = ()
     kpis: dict[Code, KpiThreshold]
+    guards: Guards = Guards()
     incidents: IncidentRules = IncidentRules()
 
     def company(self, code: str) -> Company:
