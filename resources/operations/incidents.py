@@ -34,7 +34,9 @@ incident = sa.Table(
     "incident",
     metadata,
     sa.Column("incident_id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
-    sa.Column("fingerprint", sa.String(255), nullable=False, comment="kind and origin: the same trouble has the same one"),
+    sa.Column(
+        "fingerprint", sa.String(255), nullable=False, comment="kind and origin: the same trouble has the same one"
+    ),
     sa.Column("open_key", sa.String(255), unique=True, comment="fingerprint while open, else null"),
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("severity", sa.String(16), nullable=False, comment="error or warning"),
@@ -50,7 +52,9 @@ incident = sa.Table(
     sa.Column("evidence", sa.Text, nullable=False, comment="JSON"),
     sa.Column("impact", sa.Text, nullable=False, comment="JSON: what it touches, by kind"),
     sa.Column("occurrences_qty", sa.BigInteger, nullable=False),
-    sa.Column("reopened_qty", sa.BigInteger, nullable=False, comment="how often it came back inside the damping window"),
+    sa.Column(
+        "reopened_qty", sa.BigInteger, nullable=False, comment="how often it came back inside the damping window"
+    ),
     sa.Column("since_at", UtcInstant, nullable=False, comment="when it began"),
     sa.Column("opened_at", UtcInstant, nullable=False, comment="when it was noticed"),
     sa.Column("last_seen_at", UtcInstant, nullable=False),
@@ -298,7 +302,7 @@ class Incidents:
         if limit is not None:
             statement = statement.limit(limit)
         with self._transactions.reading() as connection:
-            return [_record(row) for row in connection.execute(statement).mappings()]
+            return [_record(dict(row)) for row in connection.execute(statement).mappings()]
 
     def get(self, incident_id: int) -> Incident | None:
         """One incident, or None."""
@@ -306,7 +310,7 @@ class Incidents:
             row = (
                 connection.execute(sa.select(incident).where(incident.c.incident_id == incident_id)).mappings().first()
             )
-        return None if row is None else _record(row)
+        return None if row is None else _record(dict(row))
 
     def changes(self, incident_id: int) -> list[tuple[ChangeKind, datetime, str]]:
         """(change, instant, waiting | told | dropped) of one incident, oldest first."""

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from resources.operations import tables as t
 from resources.operations.engine import Transactions, open_engine
 from resources.operations.hints import Hints
+from resources.operations.incidents import Incidents
 from resources.operations.lane import Lane
 from resources.operations.order_messages import OrderMessages
 from resources.operations.outbox import Outbox
@@ -29,6 +30,7 @@ from resources.operations.records import (
     Manifest,
     QuarantinedRow,
 )
+from resources.operations.watching import Watching
 
 RUNNING = "running"
 ABANDONED = "abandoned: the process that read it ended before it was finished; what it had written was thrown away"
@@ -80,6 +82,16 @@ class Operations:
     def lane(self) -> Lane:
         """What the fast lane saw before the warehouse."""
         return Lane(self._transactions)
+
+    @cached_property
+    def incidents(self) -> Incidents:
+        """What is wrong now, and what was."""
+        return Incidents(self._transactions)
+
+    @cached_property
+    def watching(self) -> Watching:
+        """How things stand."""
+        return Watching(self._transactions)
 
     def close(self) -> None:
         """Give its connections back."""
