@@ -22,6 +22,11 @@ from assets.names import WRITER_POOL
 HOST_TAG = "etalon/host"
 PROCESS_TAG = "etalon/process"
 
+MODE_TAG, SYNC_TAG = "etalon/mode", "etalon/sync"
+"""Tags of runs that read the systems (full or incremental), and of runs that write to channels or send orders."""
+
+READING_RUNS, SYNC_RUNS, OTHER_RUNS = 2, 3, 1
+
 MAX_RUN_SECONDS = 4 * 3600
 """Longest run before monitoring ends it: a nightly full reading of a large shop takes under an hour."""
 
@@ -48,16 +53,28 @@ def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
             "class": "LocalComputeLogManager",
             "config": {"base_dir": str(home / "compute_logs")},
         },
-        # One writer of the warehouse at a time; the file lock in resources.warehouse is the belt to these braces.
+        # A pool without a limit of its own has one slot: one writer of the warehouse at a time (the file lock in resources.warehouse
+        # is the belt to these braces), and one writer per channel.
         "concurrency": {
             "pools": {"granularity": "op", "default_limit": 1, "op_granularity_run_buffer": 1},
-            "runs": {"max_concurrent_runs": 4},
+            # Runs that read and runs that write to channels each have places of their own: neither kind can take them all.
+            "runs": {
+                "max_concurrent_runs": READING_RUNS + SYNC_RUNS + OTHER_RUNS,
+                "tag_concurrency_limits": [
+                    {"key": MODE_TAG, "limit": READING_RUNS},
+                    {"key": SYNC_TAG, "limit": SYNC_RUNS},
+                ],
+            },
         },
+        # Asked for work each second, not each fifth: a sync that a sensor wants starts without that wait.
+        "run_queue": {"dequeue_interval_seconds": 1},
+        # Dagster's own launcher cannot say that a run's process is gone; this one can.
+        "run_launcher": {"module": "orchestration.run_launcher", "class": "WatchedRunLauncher"},
         # Without the last two a killed run keeps the writer's slot for ever.
         "run_monitoring": {
             "enabled": True,
             "start_timeout_seconds": 180,
-            "poll_interval_seconds": 30,
+            "poll_interval_seconds": 15,
             "max_runtime_seconds": MAX_RUN_SECONDS,
             "free_slots_after_run_end_seconds": 5,
         },
@@ -131,7 +148,7 @@ def free_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     dead: list[str] = []
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     for run in instance.get_runs(started):
-        if _is_gone(run.tags):
+        if is_gone(run.tags):
             instance.report_run_failed(run, "The process that ran it ended without saying so.")
             dead.append(run.run_id)
     storage = instance.event_log_storage
@@ -142,7 +159,8 @@ def free_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return dead
 
 
-def _is_gone(tags: Mapping[str, str]) -> bool:
+def is_gone(tags: Mapping[str, str]) -> bool:
+    """Whether the process with these tags has ended; false when it is on another machine, or the tags name none."""
     if tags.get(HOST_TAG) != socket.gethostname() or PROCESS_TAG not in tags:
         return False
     pid, started = json.loads(tags[PROCESS_TAG])

@@ -18,6 +18,9 @@ from resources.errors import ConfigurationError, Where
 
 MINIMUM_KEY_BYTES = 32
 REPORT_URL = "ETALON_REPORT_URL"
+SERVICE = "ETALON_SERVICE"
+"""Set to 1 by `etalon up` for what it starts."""
+SERVICE_FOLDER = "service"
 DEFAULT_REPORT_URL = "http://127.0.0.1:3001"
 """Where `etalon ui` serves the published folder when nothing else is asked for."""
 
@@ -27,7 +30,9 @@ class Settings:
     """One machine's settings. Instants are aware; paths are absolute; secrets never show in ``repr``.
 
     ``now``: a fixed clock for a replay or a demo; None is the real one. Code takes :meth:`clock`.
-    ``variables``: what ``${NAME}`` in retailer.yaml may stand for.
+    ``variables``: what ``${NAME}`` in retailer.yaml may stand for. ``is_service``: schedules and sensors start running.
+    ``access_log``: the proxy's, from which refused logins are journalled. ``keep_…_days``: ages at which housekeeping removes runs
+    with their events, raw payloads with loaded files, and settled rows of the operations store.
     """
 
     root: Path
@@ -42,6 +47,11 @@ class Settings:
     memory_limit: str = "2GB"
     threads: int = 2
     report_url: str = DEFAULT_REPORT_URL
+    is_service: bool = False
+    access_log: Path | None = None
+    keep_runs_days: int = 30
+    keep_raw_days: int = 90
+    keep_operations_days: int = 180
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path) -> Settings:
@@ -54,7 +64,7 @@ class Settings:
         env_file = _path(environ.get("ETALON_ENV_FILE"), root, ".env")
         values = {**_read_env_file(env_file, is_required="ETALON_ENV_FILE" in environ), **environ}
         data_dir = _path(values.get("ETALON_DATA_DIR"), root, "data")
-        postgres_url = values.get("ETALON_POSTGRES_URL") or None
+        postgres_url = values.get("ETALON_POSTGRES_URL") or _private_postgres(data_dir)
         if postgres_url and not urlsplit(postgres_url).scheme.startswith("postgres"):
             raise _mistake("ETALON_POSTGRES_URL", "an address like postgresql://user:password@host:5432/database")
         default_operations_url = (
@@ -73,6 +83,11 @@ class Settings:
             memory_limit=values.get("ETALON_MEMORY_LIMIT") or "2GB",
             threads=_whole_number(values, "ETALON_THREADS", 2),
             report_url=_web_address(values, REPORT_URL, DEFAULT_REPORT_URL),
+            is_service=values.get(SERVICE) == "1",
+            access_log=_path(values["ETALON_ACCESS_LOG"], root, "") if values.get("ETALON_ACCESS_LOG") else None,
+            keep_runs_days=_whole_number(values, "ETALON_KEEP_RUNS_DAYS", 30),
+            keep_raw_days=_whole_number(values, "ETALON_KEEP_RAW_DAYS", 90),
+            keep_operations_days=_whole_number(values, "ETALON_KEEP_OPERATIONS_DAYS", 180),
         )
 
     def clock(self) -> Callable[[], datetime]:
@@ -136,9 +151,35 @@ class Settings:
         return self.data_dir / "pii.sqlite"
 
     @property
+    def postgres_dir(self) -> Path:
+        """The private PostgreSQL of `etalon up`, when it is given none."""
+        return private_postgres_dir(self.data_dir)
+
+    @property
+    def service_dir(self) -> Path:
+        """What `etalon up` keeps about its processes: state, lock, sockets."""
+        return self.data_dir / SERVICE_FOLDER
+
+    @property
+    def log_dir(self) -> Path:
+        """One log per process of `etalon up`."""
+        return self.data_dir / "logs"
+
+    @property
     def dagster_dir(self) -> Path:
         """Dagster's own storage, when it is on SQLite."""
         return self.data_dir / "dagster"
+
+
+def private_postgres_dir(data_dir: Path) -> Path:
+    """Where the private PostgreSQL of a data folder is."""
+    return data_dir / "postgres"
+
+
+def _private_postgres(data_dir: Path) -> str | None:
+    """The address of the data folder's own PostgreSQL, once `etalon up` has made it: its cursors and receipts are there, nowhere else."""
+    path = private_postgres_dir(data_dir) / "url"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
 
 
 def sqlalchemy_postgres_url(url: str) -> str:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from orchestration.cli import backup, check, demo, files, keys, kpis, prune, quarantine, run, systems, ui
+from orchestration.cli import backup, check, demo, files, keys, kpis, prune, quarantine, run, systems, ui, up
 from orchestration.cli.terminal import errors
 from resources.errors import EtalonError
 
@@ -23,6 +23,7 @@ Going live:
   etalon systems          what each system shows, and what it hides
   etalon check shop_fr    does the key work, do the rows fit?
   etalon run --full       read everything, rebuild, publish
+  etalon up               all of it as a service, with the fast lane and webhooks
 \b
 Day to day:
   etalon run              what changed since the last run
@@ -54,6 +55,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("kpis")(kpis.kpis)
 app.command("ui")(ui.ui)
+app.command("up")(up.up)
 app.add_typer(keys.app, name="keys")
 
 

@@ -1,0 +1,87 @@
+"""The service: database, Dagster's processes and ours, on one machine, from `etalon up` until somebody ends it.
+
+Belongs here: putting them together in the right order. The processes are listed in `orchestration.service.programs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from assets.runtime import Runtime
+from orchestration.instance import MODE_TAG, open_instance
+from orchestration.jobs import NIGHTLY_FULL, full_config
+from orchestration.service import private_postgres
+from orchestration.service.graphql import launch_job
+from orchestration.service.lock import only_one
+from orchestration.service.probes import daemon_beats
+from orchestration.service.programs import Ports, service_programs
+from orchestration.service.supervisor import ProgramState, Supervisor, stopped_by_signals
+from resources.errors import PermanentError, Where
+from resources.settings import REPORT_URL, SERVICE, Settings
+
+POSTGRES_URL = "ETALON_POSTGRES_URL"
+
+
+def run_service(
+    runtime: Runtime,
+    environ: Mapping[str, str],
+    ports: Ports,
+    *,
+    on_change: Callable[[ProgramState], None] = lambda _state: None,
+    on_ready: Callable[[Supervisor], None] = lambda _supervisor: None,
+    full_run_first: bool = False,
+) -> None:
+    """Start everything, say when it is ready, watch it, and return when a signal ended it: by then nothing is left running.
+
+    ``environ``: what the processes get, settings of the retailer included. ``full_run_first``: launch a full run once all is ready,
+    unless the instance has runs. Raises ConfigurationError when the service runs already, or PostgreSQL is missing.
+    """
+    settings = runtime.settings
+    with ExitStack() as stack:
+        stack.enter_context(only_one(settings.service_dir))
+        supervisor = Supervisor(settings.service_dir, settings.log_dir, on_change=on_change)
+        stack.callback(supervisor.end)
+        stack.enter_context(stopped_by_signals(supervisor))
+        url = _database(supervisor, settings, environ)
+        if supervisor.is_stopping:
+            return
+        instance = stack.enter_context(open_instance(settings.dagster_dir, url))
+        children = {
+            **environ,
+            POSTGRES_URL: url,
+            SERVICE: "1",
+            "DAGSTER_HOME": str(settings.dagster_dir),
+            "PYTHONUNBUFFERED": "1",
+            REPORT_URL: settings.variables.get(REPORT_URL) or ports.url(ports.report),
+        }
+        supervisor.add(service_programs(settings, children, ports, daemon_beats=daemon_beats(instance)))
+        supervisor.run(until=lambda: supervisor.is_healthy)
+        if not supervisor.is_stopping:
+            on_ready(supervisor)
+            if full_run_first and instance.get_runs_count() == 0:
+                launch_full(runtime, ports.url(ports.ui))
+        supervisor.run()
+
+
+def launch_full(runtime: Runtime, ui_url: str) -> str:
+    """Queue a full run of the main job; gives its id."""
+    codes = [code for code, connector in runtime.connectors.items() if connector.streams()]
+    return launch_job(ui_url, NIGHTLY_FULL, full_config(codes), {MODE_TAG: "full"})
+
+
+def _database(supervisor: Supervisor, settings: Settings, environ: Mapping[str, str]) -> str:
+    """The address of the service's PostgreSQL: the one that is set, or its own, made and started here."""
+    given = settings.variables.get(POSTGRES_URL)
+    if given:
+        if not private_postgres.can_connect(given):
+            raise PermanentError(
+                "PostgreSQL does not answer at the address that is set",
+                where=Where(field=POSTGRES_URL),
+                action="start it or mend the address; without one, the service makes a PostgreSQL of its own",
+            )
+        return given
+    private = private_postgres.prepare(settings.postgres_dir)
+    supervisor.add([private.program(environ)])
+    supervisor.run(until=lambda: supervisor.is_healthy)
+    return private.url
