@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from pydantic import Field
+
 from resources.retailer.fields import Code, NotNegative, Percent, Positive
 from resources.retailer.systems import Declared
 
@@ -35,7 +37,7 @@ class Guards(Declared):
     """The limits of every channel: ``default``, and what some channels have otherwise."""
 
     default: GuardLimits = GuardLimits()
-    channels: dict[Code, GuardLimits] = {}
+    channels: dict[Code, GuardLimits] = Field(default_factory=dict)
 
     def of(self, channel_code: str) -> GuardLimits:
         """The limits of a channel: its own where it names them, else the default's."""
