@@ -34,6 +34,7 @@ from resources.connectors.sdk.pickup import (
     identify,
     look,
     missing_sequences,
+    whole_files,
     write_acknowledgement,
 )
 from resources.connectors.sdk.seen_keys import SeenKeys
@@ -157,6 +158,14 @@ class FilesConnector:
         is_full = feed.reading == "full"
         batches = self._newest(feed, found, seen) if is_full else self._each(feed, found)
         return Reading(now, None, is_full, batches, notes=found.notes, faults=found.faults)
+
+    def look_into(self, stream: Stream, names: Sequence[str]) -> Iterator[Batch]:
+        """What these files hold, those of them that are whole by their marker; nothing is consumed and no order is kept.
+
+        A later reading takes the same files as if nobody had looked.
+        """
+        feed = self._feeds[stream.name]
+        return self._files(feed, whole_files(self._folder, feed, names))
 
     def missing_files(self, stream: Stream, *, seen: Sequence[SeenFile]) -> dict[str, list[int]]:
         """Sequence scope -> numbers that never came and that nobody accepted as lost; see :func:`missing_sequences`."""

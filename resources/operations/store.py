@@ -364,6 +364,19 @@ class Operations:
                     statement = statement.where(t.extract_entity.c.entity == entity)
                 connection.execute(statement)
 
+    def canonical_paths(self, extract_id: str, entity: str) -> tuple[Path, ...]:
+        """Canonical files of one entity in one extract, in the order in which they were read."""
+        columns = t.canonical_file.c
+        with self._reading() as connection:
+            return tuple(
+                self._data_dir / path
+                for path in connection.scalars(
+                    sa.select(columns.path)
+                    .where(columns.extract_id == extract_id, columns.entity == entity)
+                    .order_by(columns.number)
+                )
+            )
+
     def ended_extracts(self, *, before: datetime) -> list[EndedExtract]:
         """Extracts that ended before an instant, oldest first, with their canonical files that are in the warehouse."""
         extract, entity, file = t.extract.c, t.extract_entity.c, t.canonical_file.c

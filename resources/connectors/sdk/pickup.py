@@ -23,6 +23,9 @@ from resources.connectors.sdk.text_rows import FileIdentity
 
 MARKER, ACKNOWLEDGEMENTS = ".done", "ack"
 _HASH_BYTES = 1 << 20
+GAP = "sequence gap in"
+"""How a fault about numbers that never came begins."""
+
 _READ = frozenset({"accepted", "refused", "duplicate", "superseded"})
 
 
@@ -143,6 +146,26 @@ def look(folder: Path, feed: Feed, *, seen: Sequence[SeenFile], now: datetime, b
     return PickUp(tuple(candidates), tuple(ends), tuple(notes), tuple(gaps))
 
 
+def whole_files(folder: Path, feed: Feed, names: Sequence[str]) -> tuple[Candidate, ...]:
+    """Those of some files that are whole by their marker, oldest first, whatever was met before and in whatever sequence.
+
+    For who only looks: a file that is looked at is not thereby read.
+    """
+    found: list[Candidate] = []
+    for name in names:
+        identified, path = identify(name, feed), folder / name
+        if identified is None or not path.is_file() or not path.with_name(path.name + MARKER).is_file():
+            continue
+        identity, scope, sequence = identified
+        sha256 = _sha256(path)
+        marker, problem = _marker(path)
+        if marker.sha256 and marker.sha256.lower() != sha256:
+            problem = f"checksum: the marker says {marker.sha256}, the file is {sha256}"
+        found.append(Candidate(path, identity, scope, sequence, path.stat().st_size, sha256, marker, problem))
+    found.sort(key=lambda candidate: (candidate.identity.observed_at, candidate.sequence, candidate.identity.name))
+    return tuple(found)
+
+
 def missing_sequences(folder: Path, feed: Feed, *, seen: Sequence[SeenFile]) -> dict[str, list[int]]:
     """Sequence scope -> numbers between the first and the last file that neither came nor were accepted as lost.
 
@@ -224,5 +247,5 @@ def _gaps(sequences: Mapping[str, set[int]]) -> list[str]:
         missing = _absent(numbers)
         if missing:
             told = ", ".join(f"{number:06d}" for number in missing[:10]) + (", …" if len(missing) > 10 else "")
-            found.append(f"sequence gap in {scope}: {told} never came ({len(missing)} of {max(numbers)})")
+            found.append(f"{GAP} {scope}: {told} never came ({len(missing)} of {max(numbers)})")
     return found
