@@ -10,6 +10,12 @@ WRITER_POOL = "duckdb_writer"
 SOURCES, CANONICAL, PUBLICATION = "sources", "canonical", "publication"
 """Groups that no SQL folder names; a SQL model's group is its schema."""
 
+SYNC = "sync"
+"""First part of the keys of what goes out to a channel or a system."""
+
+TRANSMISSION = "order_transmission"
+"""Group of the orders that go out to a system as files, and of the job that sends them."""
+
 RETAILER = dg.AssetKey(["retailer"])
 """retailer.yaml as the tables of the schema `retailer`."""
 
@@ -32,6 +38,11 @@ def entity_key(entity: str) -> dg.AssetKey:
 def model_key(schema: str, name: str) -> dg.AssetKey:
     """Asset of one SQL model."""
     return dg.AssetKey([schema, name])
+
+
+def sync_key(code: str, name: str) -> dg.AssetKey:
+    """Asset of what goes out to a channel or a system."""
+    return dg.AssetKey([SYNC, code, name])
 
 
 def read_step(system_code: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from assets.names import read_step
+from assets.names import TRANSMISSION, read_step
 
 NIGHTLY_FULL, HOURLY_INCREMENTAL = "nightly_full", "hourly_incremental"
+ORDER_TRANSMISSION = TRANSMISSION
 
 
 def full_config(system_codes: Iterable[str]) -> dict[str, object]:
@@ -16,12 +17,26 @@ def full_config(system_codes: Iterable[str]) -> dict[str, object]:
     return {"ops": {read_step(code): {"config": {"full": True}} for code in system_codes}}
 
 
-def jobs(system_codes: Iterable[str]) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Both jobs run everything; they differ in how much they read of the systems (those that have streams)."""
+def order_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
+    """The job that sends orders to systems; ``keys``: their assets."""
+    return dg.define_asset_job(
+        ORDER_TRANSMISSION,
+        selection=dg.AssetSelection.assets(*keys),
+        executor_def=dg.in_process_executor,
+        description="Send web orders to the systems that get them as files, and take in what these answered. Never opens the "
+        "warehouse, so it runs beside anything.",
+    )
+
+
+def jobs(system_codes: Iterable[str], *, apart: Sequence[dg.AssetKey] = ()) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Both jobs run everything but ``apart``, which has jobs of its own; they differ in how much they read of the systems (those that
+    have streams).
+    """
+    everything = dg.AssetSelection.all() - dg.AssetSelection.assets(*apart)
     return [
         dg.define_asset_job(
             NIGHTLY_FULL,
-            selection=dg.AssetSelection.all(),
+            selection=everything,
             config=full_config(system_codes),
             executor_def=dg.in_process_executor,
             description="Read every system whole, so that deletes and changes no cursor shows are seen; rebuild and publish.",
@@ -29,7 +44,7 @@ def jobs(system_codes: Iterable[str]) -> list[dg.UnresolvedAssetJobDefinition]:
         ),
         dg.define_asset_job(
             HOURLY_INCREMENTAL,
-            selection=dg.AssetSelection.all(),
+            selection=everything,
             executor_def=dg.in_process_executor,
             description="Read what changed since the last complete reading; rebuild and publish.",
             tags={"etalon/mode": "incremental"},

@@ -146,6 +146,11 @@ class Settings:
         return self.published_dir / "report.html"
 
     @property
+    def channels_dir(self) -> Path:
+        """What the main job leaves for those that write to channels and systems and never open the warehouse."""
+        return self.data_dir / "channels"
+
+    @property
     def pii_path(self) -> Path:
         """Personal values, encrypted."""
         return self.data_dir / "pii.sqlite"

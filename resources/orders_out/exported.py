@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -77,6 +78,12 @@ class ExportedOrders:
     answers: pl.DataFrame
     cancelled: pl.DataFrame
     export_id: str
+
+    def since(self, instant: datetime | None) -> ExportedOrders:
+        """The same without the orders placed before an instant; None leaves all."""
+        if instant is None:
+            return self
+        return replace(self, orders=self.orders.filter(pl.col("ordered_at") >= pl.lit(instant).cast(_INSTANT)))
 
 
 def write_export(folder: Path, tables: Mapping[str, pl.DataFrame], *, export_id: str) -> None:

@@ -20,7 +20,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from resources.operations.order_messages import (
     NewOrder,
     OrderFile,
     OrderKey,
+    OrderMessage,
     OrderMessages,
 )
 from resources.orders_out.declaration import OutgoingMessage
@@ -120,7 +121,9 @@ class _Transmission:
             self._finish(file)
         answered = self._orders.answer(self._system, _answers(self._export.answers), now=self._clock())
         cancelled = self._orders.cancel(self._system, _cancelled(self._export.cancelled), now=self._clock())
-        good, bad = self._made(self._waiting())
+        waiting, shared = self._waiting()
+        good, bad = self._made(waiting)
+        bad += shared
         news = set(
             self._orders.fail(
                 self._system,
@@ -152,21 +155,28 @@ class _Transmission:
 
     # -- which orders --------------------------------------------------------------------------------------------------
 
-    def _waiting(self) -> list[tuple[NewOrder, OrderRows]]:
-        """Orders of the export that were not sent, and those that a person asked for again, oldest first, each once."""
+    def _waiting(self) -> tuple[list[tuple[NewOrder, OrderRows]], list[tuple[NewOrder, str]]]:
+        """Orders of the export that were not sent, and those that a person asked for again, oldest first, each once.
+
+        Second: orders that share their number with another one of the same shop (a shop that splits an order may number the parts
+        alike). The system could not tell them apart, so only the first goes out; a person enters the others.
+        """
         found = _exported(self._export)
         known = self._orders.known(self._system, [order for order, _ in found])
         cancelled = set(_cancelled(self._export.cancelled))
         waiting: dict[OrderKey, tuple[NewOrder, OrderRows]] = {}
+        fresh: dict[OrderKey, tuple[NewOrder, OrderRows]] = {}
+        shared: list[tuple[NewOrder, str]] = []
         for order, rows in found:
             met = known.get(order.key)
-            if order.key not in cancelled and (met is None or (met.state == "failed" and met.key == order.key)):
-                waiting.setdefault(order.key, (order, rows))
-        fresh = {order.key: (order, rows) for order, rows in found}
-        for again in self._orders.asked_again(self._system):
-            if again.key in fresh:
-                waiting[again.key] = fresh[again.key]
+            first = fresh[order.key][0] if order.key in fresh else None
+            if first is not None or (met is not None and _is_another(met, order)):
+                shared.append(_sharing(order))
                 continue
+            fresh[order.key] = (order, rows)
+            if order.key not in cancelled and (met is None or (met.state == "failed" and met.key == order.key)):
+                waiting[order.key] = (order, rows)
+        for again in self._orders.asked_again(self._system):
             kept = NewOrder(
                 again.key,
                 again.order_id,
@@ -175,10 +185,8 @@ class _Transmission:
                 again.ordered_at,
                 again.payload,
             )
-            waiting[again.key] = (kept, _rows(again.payload))
-        return sorted(
-            waiting.values(), key=lambda pair: (pair[0].ordered_at, pair[0].key.channel_code, pair[0].key.order_number)
-        )
+            waiting[again.key] = fresh.get(again.key) or (kept, _rows(again.payload))
+        return list(waiting.values()), shared
 
     def _made(
         self, waiting: Sequence[tuple[NewOrder, OrderRows]]
@@ -295,12 +303,29 @@ def _entry(
     )
 
 
+def _is_another(met: OrderMessage, order: NewOrder) -> bool:
+    """Whether an order of the same number is another one. A twin of it in another system is not."""
+    return (
+        met.key == order.key
+        and met.source_system_code == order.source_system_code
+        and met.source_external_id != order.source_external_id
+    )
+
+
+def _sharing(order: NewOrder) -> tuple[NewOrder, str]:
+    key = OrderKey(order.key.channel_code, f"{order.key.order_number} ({order.source_external_id})")
+    return replace(order, key=key), (
+        f"its number {order.key.order_number} is that of another order of {order.source_system_code}; enter it by hand"
+    )
+
+
 def _exported(export: ExportedOrders) -> list[tuple[NewOrder, OrderRows]]:
     lines: dict[str, list[dict[str, Any]]] = {}
     for line in export.lines.sort("order_id", "line_id").iter_rows(named=True):
         lines.setdefault(line["order_id"], []).append(line)
     found = []
-    for row in export.orders.iter_rows(named=True):
+    oldest_first = export.orders.sort("ordered_at", "channel_code", "order_number", "system_code", "order_external_id")
+    for row in oldest_first.iter_rows(named=True):
         rows = OrderRows(row, tuple(lines.get(row["order_id"], ())))
         found.append(
             (
