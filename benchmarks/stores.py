@@ -25,6 +25,7 @@ _VARIABLES = {
     "ETALON_SHOP_BE_URL": "http://127.0.0.1:1",
     "ETALON_SHOP_BE_KEY": "none",
     "ETALON_SHOP_BE_SECRET": "none",
+    "ETALON_SHOP_BE_WEBHOOK_SECRET": "none",
 }
 
 

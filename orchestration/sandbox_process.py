@@ -7,6 +7,7 @@ never outlives the process that wanted it.
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ def main(arguments: list[str]) -> None:
             "ETALON_SHOP_BE_URL": sandbox.url_be,
             "ETALON_SHOP_BE_KEY": sandbox.key_be,
             "ETALON_SHOP_BE_SECRET": sandbox.secret_be,
+            "ETALON_SHOP_BE_WEBHOOK_SECRET": secrets.token_hex(16),
         },
         "truth_path": str(sandbox.truth_path),
         "seconds": time.monotonic() - started,

@@ -68,7 +68,7 @@ class TicketFolder:
     def fresh_names(self, *, monotonic_s: float) -> list[str]:
         """Names of the whole files that were not told yet. Costs one question to the system while nothing changes."""
         try:
-            changed_ns = os.stat(self.folder).st_mtime_ns
+            changed_ns = self.folder.stat().st_mtime_ns
         except FileNotFoundError:
             return []  # the folder of a till that never sold; it is looked for again
         if changed_ns == self._changed_ns and monotonic_s - self._listed_s < RESCAN_S:

@@ -184,7 +184,9 @@ class Hints:
         """(system, status) -> hints."""
         with self._transactions.reading() as connection:
             found = connection.execute(
-                sa.select(hint.c.system_code, hint.c.status, sa.func.count()).group_by(hint.c.system_code, hint.c.status)
+                sa.select(hint.c.system_code, hint.c.status, sa.func.count()).group_by(
+                    hint.c.system_code, hint.c.status
+                )
             )
             return {(system_code, status): quantity for system_code, status, quantity in found}
 

@@ -78,7 +78,9 @@ class Lane:
                 of_order = (lane_order.c.system_code == order.system_code) & (
                     lane_order.c.order_external_id == order.order_external_id
                 )
-                kept = connection.execute(sa.select(lane_order).where(of_order).with_for_update()).mappings().one_or_none()
+                kept = (
+                    connection.execute(sa.select(lane_order).where(of_order).with_for_update()).mappings().one_or_none()
+                )
                 content = _text(order.content)
                 values = {
                     "content": content,

@@ -1,5 +1,6 @@
 """The retailer, declared: retailer.yaml as typed, frozen, cross-checked models. Nothing here knows how a system speaks."""
 
+from resources.retailer.fast_lane import FastLane
 from resources.retailer.guards import GuardLimits, Guards
 from resources.retailer.incident_rules import Burst, IncidentRules, SilentSystem
 from resources.retailer.loading import load_retailer, parse_retailer
@@ -32,6 +33,7 @@ __all__ = [
     "Company",
     "ConfigurationErrors",
     "Declared",
+    "FastLane",
     "FilesSystem",
     "GuardLimits",
     "Guards",

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from resources.errors import ConfigurationError, Where
 from resources.retailer.fields import Code, expected
+from resources.retailer.fast_lane import FastLane
 from resources.retailer.guards import Guards
 from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.mistakes import ConfigurationErrors, Mistake
@@ -65,6 +66,7 @@ class _File(Declared):
     parity_groups: tuple[ParityGroup, ...] = ()
     kpis: dict[Code, KpiThreshold]
     guards: Guards = Guards()
+    fast_lane: FastLane = FastLane()
     incidents: IncidentRules = IncidentRules()
 
 
@@ -126,6 +128,7 @@ def parse_retailer(
         parity_groups=declared.parity_groups,
         kpis=declared.kpis,
         guards=declared.guards,
+        fast_lane=declared.fast_lane,
         incidents=declared.incidents,
     )
 

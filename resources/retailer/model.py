@@ -27,6 +27,7 @@ from resources.retailer.fields import (
     expected,
     holiday_subdivisions,
 )
+from resources.retailer.fast_lane import FastLane
 from resources.retailer.guards import Guards
 from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.names import nearest
@@ -202,6 +203,7 @@ class Retailer(Declared):
     parity_groups: tuple[ParityGroup, ...] = ()
     kpis: dict[Code, KpiThreshold]
     guards: Guards = Guards()
+    fast_lane: FastLane = FastLane()
     incidents: IncidentRules = IncidentRules()
 
     def company(self, code: str) -> Company:

@@ -38,6 +38,7 @@ _REFERENCES: tuple[tuple[str, str], ...] = (
     ("systems.*.channel", "channels"),
     ("systems.*.imported_orders.channel", "channels"),
     ("parity_groups.*.channels.*", "channels"),
+    ("fast_lane.systems.*", "systems"),
     ("incidents.silent_systems.*.system", "systems"),
 )
 # Values that may stand only once, among all that match.
@@ -57,6 +58,7 @@ _UNIQUE_IN_LIST: tuple[str, ...] = (
     "channels.*.stock_locations",
     "parity_groups.*.channels",
     "systems.*.feeds",
+    "fast_lane.systems",
     "systems.*.sends",
     "calendars.*.working_days",
 )

@@ -111,6 +111,7 @@ OrderStatus = Literal["pending", "on_hold", "payable", "shipped", "delivered", "
 class WooCommerceSystem(SystemConfig):
     """A WooCommerce shop read through REST v3; ``key`` and ``secret`` are its consumer key and secret.
 
+    ``webhook_secret``: what the shop signs its deliveries with; without one none is taken.
     ``home_url``: what the shop calls its home, when it is reached at another address. ``permalinks``: `plain` where the shop has no
     pretty ones. ``statuses``: the states of orders that a plugin adds (or means otherwise), in our words.
     """
@@ -119,6 +120,7 @@ class WooCommerceSystem(SystemConfig):
     url: BaseUrl
     key: SecretStr
     secret: SecretStr
+    webhook_secret: SecretStr | None = None
     channel: Code
     home_url: BaseUrl | None = None
     permalinks: Literal["pretty", "plain"] = "pretty"

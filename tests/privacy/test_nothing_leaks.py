@@ -103,6 +103,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterato
             "ETALON_SHOP_BE_URL": shop_be.start(),
             "ETALON_SHOP_BE_KEY": KEY_BE,
             "ETALON_SHOP_BE_SECRET": SECRET_BE,
+            "ETALON_SHOP_BE_WEBHOOK_SECRET": "of no delivery",
             "ETALON_DATA_DIR": str(data_dir),
             "ETALON_NOW": DEFAULT_NOW.isoformat(),
             "ETALON_SECRET_KEY": bytes(range(32)).hex(),

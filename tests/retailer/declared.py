@@ -14,6 +14,7 @@ VARIABLES = {
     "ETALON_SHOP_BE_URL": "https://shop.example/be",
     "ETALON_SHOP_BE_KEY": "key-of-be",
     "ETALON_SHOP_BE_SECRET": "secret-of-be",
+    "ETALON_SHOP_BE_WEBHOOK_SECRET": "webhook-secret-of-be",
 }
 
 
