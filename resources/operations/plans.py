@@ -206,7 +206,7 @@ class Plans:
                     .limit(200)
                 ).mappings()
             ]
-            same = [found for found in known if found.digest == digest] if origin == "reconcile" else []
+            same = [found for found in known if found.digest == digest and found.reverts_plan_id == reverts_plan_id]
             for found in same:
                 if found.status in ("approved", "applying"):
                     return Proposal("open", found)
@@ -217,7 +217,7 @@ class Plans:
                         sa.update(plan).where(plan.c.plan_id == found.plan_id).values(held_reasons=reasons)
                     )
                     return Proposal("open", replace(found, held_reasons=tuple(held_reasons)))
-            if same and same[0].status == "rejected":
+            if same and same[0].status == "rejected" and origin == "reconcile":
                 return Proposal("rejected", same[0])
             superseded = tuple(
                 found.plan_id for found in known if origin == "reconcile" and found.status in ("held", "approved")

@@ -169,6 +169,17 @@ class Receipts:
             settled[row.value_key] = Settled(value, row.written_at, row.origin, row.outcome)
         return settled
 
+    def reverted(self, channel_code: str) -> dict[WriteKey, Receipt]:
+        """Values whose last write was a revert, with its receipt: what stood there ``before`` is what a person took back."""
+        of_channel = (receipt.c.channel_code == channel_code) & receipt.c.outcome.in_(("applied", "unchanged"))
+        last = (
+            sa.select(sa.func.max(receipt.c.receipt_id))
+            .where(of_channel)
+            .group_by(receipt.c.entity, receipt.c.external_id, receipt.c.location_code, receipt.c.attribute)
+        )
+        found = self._select(receipt.c.receipt_id.in_(last), receipt.c.origin == "revert")
+        return {row.value_key: row for row in found}
+
     def prune(self, before_at: datetime) -> int:
         """Forget receipts older than ``before_at``; gives how many."""
         with self._transactions.writing() as connection:

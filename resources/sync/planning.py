@@ -1,0 +1,170 @@
+"""From the difference of a channel to its plans: one per subject, held by its guards or free to be written.
+
+The difference is as old as the warehouse. What was written or seen by a write since then replaces what was observed, so that
+planning twice writes once. What is left out is counted by its reason: nothing is left out silently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from resources.connectors.sdk.writing import JsonValue
+from resources.operations import Operations
+from resources.operations.outbox import OutboxRow
+from resources.operations.plans import PlanLine, Proposal
+from resources.operations.receipts import Receipt, Settled, WriteKey, json_text, json_value
+from resources.retailer import Retailer
+from resources.sync.facts import Difference, GuardFact
+from resources.sync.guards import Measured, held_reasons
+
+SUBJECTS = ("stock", "price", "publication", "shipment")
+"""Subjects of plans, in the order they are planned and applied: what sells out first comes first."""
+
+SETTLED = "written since it was read"
+ON_ITS_WAY = "on its way already"
+FAST_LANE = "the fast lane knows newer"
+DEAD_LETTER = "a dead letter waits for a person"
+NOT_KEPT_TRIES = 2
+"""How often a value the channel does not keep is written: once more by a later plan, then a person must look."""
+
+
+@dataclass(frozen=True)
+class SubjectPlan:
+    """What became of one subject. ``left_out``: reason -> lines of the difference that are not in the plan."""
+
+    channel_code: str
+    subject: str
+    proposal: Proposal
+    lines: tuple[PlanLine, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def plan_channel(
+    operations: Operations, retailer: Retailer, difference: Difference, *, run_id: str, now: datetime
+) -> list[SubjectPlan]:
+    """Plan every subject of a channel and store what is new; see :meth:`resources.operations.plans.Plans.propose`."""
+    channel = retailer.channel(difference.channel_code)
+    known = _Known(operations, difference)
+    planned = []
+    for subject in _subjects(difference):
+        fact = difference.facts.get(subject, GuardFact(subject))
+        left_out: Counter[str] = Counter()
+        lines = []
+        for row in difference.rows.filter(difference.rows["subject"] == subject).iter_rows(named=True):
+            line = _line(row)
+            reason, line = known.now(line, fact)
+            if reason is None:
+                lines.append(line)
+            else:
+                left_out[reason] += 1
+        lines.sort(key=lambda line: line.write_key)
+        measured = Measured(
+            channel=channel,
+            subject=subject,
+            lines=lines,
+            fact=fact,
+            limits=retailer.guards.of(channel.code),
+            now=now,
+            reverted=[line for line in lines if known.is_reverted(line)],
+        )
+        proposal = operations.plans.propose(
+            channel_code=channel.code,
+            system_code=difference.system_code,
+            subject=subject,
+            lines=lines,
+            held_reasons=held_reasons(measured) if lines else (),
+            run_id=run_id,
+            now=now,
+        )
+        planned.append(SubjectPlan(channel.code, subject, proposal, tuple(lines), dict(left_out)))
+    return planned
+
+
+class _Known:
+    """What the operations store knows of a channel that the difference cannot know yet."""
+
+    def __init__(self, operations: Operations, difference: Difference) -> None:
+        code = difference.channel_code
+        observed = [at for at in difference.rows["observed_at"].to_list() if at is not None]
+        self._settled: Mapping[WriteKey, Settled] = operations.receipts.settled_since(
+            code, min(observed) if observed else None
+        )
+        self._open = {row.write_key: row for row in operations.outbox.open_rows(channel_code=code)}
+        self._dead = {row.write_key: row for row in operations.outbox.dead_letters(channel_code=code)}
+        self._reverted = operations.receipts.reverted(code)
+        self._operations = operations
+        self._system_code = difference.system_code
+
+    def now(self, line: PlanLine, fact: GuardFact) -> tuple[str | None, PlanLine]:
+        """(why the line is left out, or None; the line made on what is known now)."""
+        waiting = self._open.get(line.write_key)
+        if waiting is not None:
+            if json_text(waiting.after) == json_text(line.after):
+                return ON_ITS_WAY, line
+            if waiting.origin == "fast_lane":
+                return FAST_LANE, line
+        settled = self._settled.get(line.write_key)
+        if settled is not None and (line.observed_at is None or settled.at >= line.observed_at):
+            if json_text(settled.value) == json_text(line.after):
+                return SETTLED, line
+            if settled.origin == "fast_lane" and (fact.source_as_of_at is None or settled.at > fact.source_as_of_at):
+                return FAST_LANE, line
+            line = replace(line, before=settled.value, observed_at=settled.at)
+        letter = self._dead.get(line.write_key)
+        if letter is not None and self._is_given_up(letter, line):
+            return DEAD_LETTER, line
+        return None, line
+
+    def is_reverted(self, line: PlanLine) -> bool:
+        """Whether the line would write again what a person took back."""
+        reverted = self._reverted.get(line.write_key)
+        return reverted is not None and json_text(reverted.before) == json_text(line.after)
+
+    def _is_given_up(self, letter: OutboxRow, line: PlanLine) -> bool:
+        """What the channel refused stays refused until a person acts; what it did not keep is tried once more.
+
+        A write that only met an outage too often is planned again: the channel may be well now.
+        """
+        if json_text(letter.after) != json_text(line.after):
+            return False
+        if letter.outcome == "not_kept":
+            return self._not_kept_qty(letter) >= NOT_KEPT_TRIES
+        return letter.outcome == "refused"
+
+    def _not_kept_qty(self, letter: OutboxRow) -> int:
+        history: Sequence[Receipt] = self._operations.receipts.of_value(self._system_code, letter.write_key)
+        after = json_text(letter.after)
+        return sum(receipt.outcome == "not_kept" and json_text(receipt.after) == after for receipt in history)
+
+
+def _subjects(difference: Difference) -> Iterator[str]:
+    """Every subject that has facts or rows; one without rows is planned too, since a plan that waited may have no object left."""
+    found = {*difference.facts, *difference.rows["subject"].unique().to_list()}
+    yield from (subject for subject in SUBJECTS if subject in found)
+
+
+def _line(row: Mapping[str, Any]) -> PlanLine:
+    return PlanLine(
+        entity=row["entity"],
+        external_id=row["external_id"],
+        location_code=row["location_code"] or "",
+        attribute=row["attribute"],
+        product_id=row["product_id"] or "",
+        sku=row["sku"] or "",
+        before=_value(row["before_value"]),
+        after=_value(row["after_value"]),
+        reason=row["reason"] or "",
+        units_at_risk=row["units_at_risk"] or 0,
+        value_at_risk_minor=row["value_at_risk_minor"] or 0,
+        currency_code=row["currency_code"] or "",
+        observed_at=row["observed_at"],
+    )
+
+
+def _value(text: str | None) -> JsonValue:
+    """A missing value and a JSON null say the same: nothing is there."""
+    return None if text is None else json_value(text)
