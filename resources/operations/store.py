@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from resources.operations import tables as t
+from resources.operations.alerts import Alerts
 from resources.operations.engine import Transactions, open_engine
+from resources.operations.erasures import Erasures
 from resources.operations.hints import Hints
 from resources.operations.incidents import Incidents
 from resources.operations.lane import Lane
@@ -84,9 +86,19 @@ class Operations:
         return Lane(self._transactions)
 
     @cached_property
+    def erasures(self) -> Erasures:
+        """Who was erased, when, and that it was proved."""
+        return Erasures(self._transactions)
+
+    @cached_property
     def incidents(self) -> Incidents:
         """What is wrong now, and what was."""
         return Incidents(self._transactions)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """What was told about incidents."""
+        return Alerts(self._transactions)
 
     @cached_property
     def watching(self) -> Watching:
