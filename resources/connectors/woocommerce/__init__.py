@@ -1,4 +1,4 @@
-"""WooCommerce, REST API v3: the read side. What each file holds is said at its top; `build` is what the registry calls."""
+"""WooCommerce, REST API v3: read and written. What each file holds is said at its top; `build` is what the registry calls."""
 
 from resources.connectors.woocommerce.connector import KIND, WooCommerceConnector, build
 from resources.connectors.woocommerce.streams import STREAMS

@@ -5,15 +5,19 @@ A batch answers 200 whatever happens inside: an item that was refused carries it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from resources.connectors.sdk.decode import plain
 from resources.connectors.woocommerce.client import LARGEST_PAGE, WooClient
 from resources.errors import EtalonError, PermanentError, RetryableError
+
+R = TypeVar("R")
 
 LARGEST_BATCH = LARGEST_PAGE  # 413 above
 _KEY_REFUSED = ("HTTP 401 ", "HTTP 403 ")
@@ -74,6 +78,16 @@ class Sent:
         """Whether it was the key that the shop refused: then it will refuse everything else."""
         return isinstance(self.error, PermanentError) and self.error.what.startswith(_KEY_REFUSED)
 
+    @property
+    def is_nothing_done(self) -> bool:
+        """Whether the whole batch was turned away at the door: the key is refused, or the shop asks to come back later."""
+        return self.is_key_refused or (self.error is not None and self.state == "later")
+
+    @property
+    def is_maybe_done(self) -> bool:
+        """Whether the shop did it, or may have."""
+        return self.state in ("accepted", "unclear")
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -109,6 +123,49 @@ def send(client: WooClient, batch: Batch, *, stream: str) -> dict[int, Sent]:
         return dict.fromkeys(batch.bodies, Sent(state_of, error.where.request_id, reason, error=error))
     request_id = answer.headers.get("X-Request-Id") or answer.request_id
     return _by_item(batch, answer.value.update, request_id)
+
+
+def send_all(
+    client: WooClient, batches: Sequence[Batch], before: Iterable[Sent], *, stream: str, pool: Executor | None
+) -> dict[int, Sent]:
+    """Send batches, some at once; row id -> what came of it.
+
+    A key that is refused once is not tried on, and a shop that fails once is left alone for now: what was not sent yet is refused, or
+    left for later, with the same reason. Raises the error of the first batch when nothing at all was changed by it or ``before`` it.
+    """
+    if not batches:
+        return {}
+    # the first alone: it shows whether the key may write at all, and whether the shop is there
+    sent = send(client, batches[0], stream=stream)
+    trouble = next((one for one in sent.values() if one.error is not None), None)
+    if trouble is not None and trouble.is_nothing_done and not any(one.is_maybe_done for one in before):
+        assert trouble.error is not None  # noqa: S101
+        raise trouble.error
+    stopped = [trouble] if trouble is not None else []
+
+    def next_batch(batch: Batch) -> dict[int, Sent]:
+        if stopped:
+            return dict.fromkeys(batch.bodies, _not_sent(stopped[0]))
+        answer = send(client, batch, stream=stream)
+        stopped.extend(one for one in answer.values() if one.error is not None)
+        return answer
+
+    for answer in run(pool, [partial(next_batch, batch) for batch in batches[1:]]):
+        sent |= answer
+    return sent
+
+
+def _not_sent(trouble: Sent) -> Sent:
+    state: Literal["refused", "later"] = "refused" if trouble.is_key_refused else "later"
+    return Sent(state, trouble.request_id, f"not sent, for another failed: {trouble.reason}", trouble.retry_after_s)
+
+
+def run(pool: Executor | None, jobs: Sequence[Callable[[], R]]) -> list[R]:
+    """Do jobs at once where there is a pool and more than one; results in their order. A single one keeps the caller's connection."""
+    if pool is None or len(jobs) < 2:
+        return [job() for job in jobs]
+    waiting = [pool.submit(job) for job in jobs]
+    return [future.result() for future in waiting]
 
 
 def _by_item(batch: Batch, replies: Sequence[_ItemReply], request_id: str) -> dict[int, Sent]:

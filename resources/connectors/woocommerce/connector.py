@@ -5,25 +5,32 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from resources.connectors.sdk.batches import batches
-from resources.connectors.sdk.decode import Page, RowDecoder
+from resources.connectors.sdk.decode import Page, RowDecoder, minor_exponent
 from resources.connectors.sdk.http import SessionFactory, network_options
 from resources.connectors.sdk.paging import NumberedPages
 from resources.connectors.sdk.secrets import revealed
 from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
-from resources.connectors.woocommerce import access, catalogue, customers, orders, refunds
+from resources.connectors.sdk.writing import Write, WriteOutcome, WriteResult
+from resources.connectors.woocommerce import access, catalogue, customers, orders, refunds, targeted
 from resources.connectors.woocommerce.client import WooClient, has_no_route
 from resources.connectors.woocommerce.facts import Terms, read_currency, read_terms
+from resources.connectors.woocommerce.item_values import PRICES
+from resources.connectors.woocommerce.item_writes import ItemWriter, PriceTerms
+from resources.connectors.woocommerce.items import ItemReader
 from resources.connectors.woocommerce.rows import Product
+from resources.connectors.woocommerce.shipments import ShipmentWriter
 from resources.connectors.woocommerce.streams import CUSTOMERS, ORDERS, PRODUCTS, REFUNDS, STREAMS, WRITES
-from resources.errors import PermanentError, Where
+from resources.errors import EtalonError, PermanentError, RetryableError, Where
 from resources.privacy import Tokeniser
 
 KIND = "woocommerce"
+_TERMS_KEPT = timedelta(minutes=5)
 _VARIATIONS_OF = re.compile(r"variations of (\d+) ")
 T = TypeVar("T")
 
@@ -64,7 +71,7 @@ def build(
 
 
 class WooCommerceConnector:
-    """Reads one WooCommerce. Writes nothing."""
+    """Reads one WooCommerce, and writes to it what a plan or the fast lane asks for."""
 
     def __init__(
         self,
@@ -86,14 +93,109 @@ class WooCommerceConnector:
         self._order_tags = order_tags
         self._statuses = statuses
         self._tokeniser = tokeniser
+        self._items = ItemReader(client)
+        self._known_terms: tuple[datetime, str, Terms] | None = None
 
     def streams(self) -> tuple[Stream, ...]:
         """Every stream it can read."""
         return STREAMS
 
     def writes(self) -> tuple[WriteCapability, ...]:
-        """Everything it could write."""
+        """Everything it can write."""
         return WRITES
+
+    def write(self, writes: Sequence[Write], *, now: datetime) -> list[WriteResult]:
+        """Compare, write in batches, and read back; one result per write, in the order asked.
+
+        One value of stock, publication or shipment takes three calls: the row, the batch, the row again. A price takes the shop's
+        currency and tax settings besides, read afresh each time.
+        """
+        of_orders = [write for write in writes if write.entity == "order"]
+        of_items = [write for write in writes if write.entity != "order"]
+        workers = self._client.workers if len(writes) > 1 else 0
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="etalon-write") if workers > 1 else None
+        done: dict[int, WriteResult] = {}
+        try:
+            if of_items:
+                results = self._item_writer(of_items, pool).write(of_items)
+                done.update(zip(map(id, of_items), results, strict=True))
+            if of_orders:
+                shipments = ShipmentWriter(self._client, self._statuses, pool, now=now)
+                done.update(zip(map(id, of_orders), self._after(done, shipments, of_orders), strict=True))
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=True)
+        return [done[id(write)] for write in writes]
+
+    @staticmethod
+    def _after(
+        done: Mapping[int, WriteResult], shipments: ShipmentWriter, writes: Sequence[Write]
+    ) -> list[WriteResult]:
+        """Write shipments; where items were written before, an error is told per item."""
+        try:
+            return shipments.write(writes)
+        except EtalonError as error:
+            if not done:
+                raise
+            outcome: WriteOutcome = "retry" if isinstance(error, RetryableError) else "refused"
+            return [WriteResult(write.key, outcome, reason=str(error)) for write in writes]
+
+    def _item_writer(self, writes: Sequence[Write], pool: Executor | None) -> ItemWriter:
+        prices = None
+        # without a price to write nobody looks at one: then any currency and tax will do
+        currency_code, terms = "EUR", Terms(True, {})
+        if any(write.attribute in PRICES for write in writes):
+            currency_code, _ = read_currency(self._client, PRODUCTS.name)
+            terms = self._terms()
+            prices = PriceTerms(terms, minor_exponent(currency_code))
+
+        def to_batch(pages: list[Page[Product]], parents: catalogue.Parents) -> Batch:
+            return self._product_batch(pages, currency_code, terms, parents)
+
+        return ItemWriter(self._client, self._items, to_batch, prices, pool)
+
+    def read_ids(self, stream: Stream, external_ids: Sequence[str], *, now: datetime) -> Reading:
+        """Read these root rows again: see `targeted` for what each id brings along. The reading is never full and moves no cursor.
+
+        The currency and tax settings that prices need are read every five minutes only.
+        """
+        pages: list[Page[Any]]
+        if stream.name == PRODUCTS.name:
+            if self._known_terms is None or not now - _TERMS_KEPT < self._known_terms[0] <= now:
+                currency_code, _ = read_currency(self._client, stream.name)
+                self._known_terms = (now, currency_code, self._terms())
+            _, currency_code, terms = self._known_terms
+            parents = catalogue.Parents()
+            products, variations = targeted.product_pages(self._client, self._items, external_ids)
+            pages = [*products, *variations]
+            found = [
+                self._product_batch(some, currency_code, terms, parents) for some in (products, variations) if some
+            ]
+        elif stream.name == ORDERS.name:
+            pages = self._named("/orders", {"status": "any"}, orders.DECODER, stream, external_ids)
+            found = [self._order_batch([self._exploded(page) for page in pages], Counter())] if pages else []
+        elif stream.name == REFUNDS.name:
+            pages = self._named("/refunds", {}, refunds.DECODER, stream, external_ids, self._beside_refund)
+            found = [self._refund_batch(pages)] if pages else []
+        elif stream.name == CUSTOMERS.name:
+            pages = self._named("/customers", {"role": "all"}, customers.DECODER, stream, external_ids)
+            found = [self._customer_batch(pages)] if pages else []
+        else:
+            raise self._no_stream(stream)
+        return Reading(now, sum(batch.received_qty for batch in found), False, iter(found))
+
+    def _named(
+        self,
+        path: str,
+        params: dict[str, str],
+        decoder: RowDecoder[Any],
+        stream: Stream,
+        external_ids: Sequence[str],
+        beside: Callable[[Page[Any]], Page[Any]] = lambda page: page,
+    ) -> list[Page[Any]]:
+        return targeted.pages_of(
+            self._client, path, params, decoder, external_ids, name=stream.name, row_id=_row_id, beside=beside
+        )
 
     def read(self, stream: Stream, *, since_at: datetime | None, now: datetime) -> Reading:
         """Read a stream. The shop's clock is asked first; announced is the total that the shop gives with page 1.
@@ -114,7 +216,10 @@ class WooCommerceConnector:
             return self._whole(
                 CUSTOMERS, "/customers", {"role": "all"}, customers.DECODER, watermark_at, self._customer_batch
             )
-        raise PermanentError(
+        raise self._no_stream(stream)
+
+    def _no_stream(self, stream: Stream) -> PermanentError:
+        return PermanentError(
             f"WooCommerce has no stream {stream.name}",
             where=Where(system_code=self.system_code, stream=stream.name),
             action=f"use one of {', '.join(stream.name for stream in STREAMS)}",

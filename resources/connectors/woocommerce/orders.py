@@ -196,6 +196,16 @@ def to_batch(
     )
 
 
+def status_of(status: str, statuses: Mapping[str, str], paid_at: str | None, completed_at: str | None) -> str:
+    """Our state of one order, by the rule of the readings."""
+    row = pl.DataFrame(
+        {"status": [status], "date_completed_gmt": [completed_at], "date_paid_gmt": [paid_at]},
+        schema=dict.fromkeys(("status", "date_completed_gmt", "date_paid_gmt"), pl.String),
+    )
+    ours: str = row.select(_our_status(statuses)).item()
+    return ours
+
+
 def _our_status(statuses: Mapping[str, str]) -> pl.Expr:
     told_by_dates = (
         pl.when(pl.col("date_completed_gmt").is_not_null())
