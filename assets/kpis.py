@@ -1,4 +1,4 @@
-"""Assets of the KPIs and marts: SQL models, with the KPI values, their trend and their exclusions as metadata."""
+"""Assets of the KPIs, of what channels should show, and of the marts: SQL models, with the KPI values, their trend and their exclusions as metadata."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assets.runtime import Runtime
 from assets.sql_models import has_models, markdown_table, schema_assets
 from resources.sql_project import SqlModel
 
-SCHEMAS = ("kpis", "marts")
+SCHEMAS = ("kpis", "channels", "marts")
 TREND_DAYS = 30
 
 _HEADLINES = """
@@ -41,7 +41,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 def kpi_assets(runtime: Runtime) -> list[dg.AssetsDefinition]:
-    """One step for the KPIs, one for the marts."""
+    """One step for the KPIs, one for what channels should show, one for the marts."""
     spots = kpi_blind_spots(runtime.project, runtime.connectors)
 
     def kpi_metadata(con: duckdb.DuckDBPyConnection, built: Sequence[SqlModel]) -> Mapping[str, Mapping[str, Any]]:
