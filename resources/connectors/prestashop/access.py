@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lxml import etree
 
 from resources.connectors.prestashop.client import PrestaShopClient
@@ -54,17 +56,24 @@ def check(client: PrestaShopClient, time_zone: str, shop_id: int | None) -> tupl
             checks.append(AccessCheck(f"read {stream.name}", False, str(error)))
         else:
             checks.append(AccessCheck(f"read {stream.name}", True, "has rows" if rows else "is empty"))
-    writable = [name for name, methods in WRITE_METHODS.items() if allowed.get(name, frozenset()).issuperset(methods)]
-    checks.append(
-        AccessCheck(
-            "write",
-            True if writable else None,
-            f"may write {', '.join(writable)}" if writable else "a key that only reads",
-        )
-    )
+    checks.append(_writing(allowed))
     checks.append(_shops(client, shop_id))
     checks.append(_zone(client, time_zone))
     return tuple(checks)
+
+
+def _writing(allowed: Mapping[str, frozenset[str]]) -> AccessCheck:
+    """What may be written back. A key that only reads is right too; one that may write a part tells what it lacks."""
+    lacking = {
+        name: [method.upper() for method in methods if method not in allowed.get(name, frozenset())]
+        for name, methods in WRITE_METHODS.items()
+    }
+    writable = [name for name, methods in lacking.items() if not methods]
+    if not writable:
+        return AccessCheck("write", None, "a key that only reads")
+    missing = "; ".join(f"{', '.join(methods)} on {name}" for name, methods in lacking.items() if methods)
+    detail = f"may write {', '.join(writable)}"
+    return AccessCheck("write", True, f"{detail}; not {missing}" if missing else detail)
 
 
 def _shops(client: PrestaShopClient, shop_id: int | None) -> AccessCheck:

@@ -1,4 +1,4 @@
-"""Talks to one PrestaShop Webservice: signing, its error answers, lists by id. Nothing about what the rows mean.
+"""Talks to one PrestaShop Webservice: signing, its error answers, lists by id, XML in. Nothing about what the rows mean.
 
 Rows are always read in the LIST form: a single row leaves out every field that is empty or 0.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -97,7 +97,7 @@ def judge(status: int, body: bytes) -> Verdict | None:
 
 
 class PrestaShopClient:
-    """Reads one shop. ``url`` is its home address; the Webservice is under ``/api``.
+    """Reads and writes one shop. ``url`` is its home address; the Webservice is under ``/api``.
 
     ``shop_id``: which shop of an installation with several is asked; None for the only one.
     """
@@ -142,21 +142,55 @@ class PrestaShopClient:
         """The XML that tells which resources and methods this key may use."""
         return self._http.get("/api/", {}, parse=lambda body: body, markup=True).value
 
+    def write(self, method: Literal["POST", "PATCH"], resource: str, body: bytes, row_id: str | None = None) -> str:
+        """Send XML once; the id of the request. ``row_id``: of the only row in it. What is answered shows one row and leaves out
+        what is 0, so nothing is read of it: who writes reads back.
+
+        Raises as `HttpClient.send` does: after a RetryableError it may have been done.
+        """
+        path = f"/api/{resource}/{row_id}" if row_id else f"/api/{resource}"
+        params = {**self._scope, "output_format": "JSON"}
+        answer = self._http.send(
+            method, path, body, content_type="text/xml", params=params, parse=msgspec.json.decode, stream=resource
+        )
+        return answer.request_id
+
+    def delete(self, resource: str, row_id: int) -> str:
+        """Delete one row; the id of the request. A good answer has no body."""
+        params = {**self._scope, "output_format": "JSON"}
+        answer = self._http.send(
+            "DELETE",
+            f"/api/{resource}/{row_id}",
+            b"",
+            content_type="text/xml",
+            params=params,
+            parse=lambda body: body,
+            stream=resource,
+            markup=True,
+        )
+        return answer.request_id
+
+    @property
+    def workers(self) -> int:
+        """How many calls may be under way at once."""
+        return self._workers
+
     def ids(self, resource: str, params: Mapping[str, str] | None = None, *, stream: str) -> list[int]:
         """Every id of a resource (or of a filter on it), ascending: what the shop announces. Keyset lists, so none is lost.
 
         A short list is not taken for the last one: a web server or a module may cut lists. Only an empty one is.
         """
         found: list[int] = []
+        is_named = "filter[id]" in (params or {})  # some ids, no more than one filter takes
         while True:
             asked = {**(params or {}), "sort": "[id_ASC]", "limit": str(IDS_PER_LIST)}
             if found:
                 asked["filter[id]"] = f">[{found[-1]}]"
             rows = self.rows(resource, asked, _IDS.decode, stream=stream).value.rows
             fresh = [row.id for row in rows if not found or row.id > found[-1]]
-            if not fresh:
-                return found
             found += fresh
+            if not fresh or is_named:
+                return found
 
     def pages(
         self,
@@ -289,6 +323,15 @@ def _missing(ids: Sequence[int], decoded: Decoded[T], row_id: Callable[[T], int]
 def any_of(ids: Iterable[int]) -> str:
     """The filter value that accepts any of these ids."""
     return f"[{'|'.join(map(str, ids))}]"
+
+
+def filters_on(field: str, ids: Iterable[int]) -> list[dict[str, str]]:
+    """Filters that together accept any of these ids, each short enough for one call."""
+    wanted = sorted(set(ids))
+    return [
+        {f"filter[{field}]": any_of(wanted[start : start + IDS_PER_CALL])}
+        for start in range(0, len(wanted), IDS_PER_CALL)
+    ]
 
 
 def whole(decoder: RowDecoder[T]) -> Callable[[bytes], list[T]]:

@@ -8,14 +8,12 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from resources.connectors.prestashop import access, catalogue, customers, orders, prices, refunds, stock
-from resources.connectors.prestashop.client import FAR_FUTURE, PrestaShopClient
+from resources.connectors.prestashop.client import FAR_FUTURE, PrestaShopClient, filters_on
 from resources.connectors.prestashop.facts import (
     Notes,
     Shop,
-    default_currency_id,
     read_countries,
     read_currencies,
-    read_group_reduction,
     read_names,
     read_shop,
     read_states,
@@ -23,6 +21,7 @@ from resources.connectors.prestashop.facts import (
     unless_forbidden,
 )
 from resources.connectors.prestashop.lenient import raw_number
+from resources.connectors.prestashop.price_facts import read_price_facts
 from resources.connectors.prestashop.rows import CUSTOMER_FIELDS, Product
 from resources.connectors.prestashop.scope import Scope, read_scope
 from resources.connectors.prestashop.streams import (
@@ -36,11 +35,15 @@ from resources.connectors.prestashop.streams import (
     STREAMS,
     WRITES,
 )
+from resources.connectors.prestashop.targeted import product_ids, row_ids
+from resources.connectors.prestashop.write_facts import WriteFacts
+from resources.connectors.prestashop.writes import PrestaShopWriter
 from resources.connectors.sdk.batches import batches
 from resources.connectors.sdk.decode import Page, RowDecoder, local_filter_text
 from resources.connectors.sdk.http import SessionFactory, network_options
 from resources.connectors.sdk.secrets import revealed
 from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
+from resources.connectors.sdk.writing import Write, WriteResult
 from resources.errors import PermanentError, Where
 from resources.privacy import Tokeniser
 
@@ -87,7 +90,7 @@ def build(
 
 
 class PrestaShopConnector:
-    """Reads one PrestaShop. Writes nothing."""
+    """Reads one PrestaShop, and writes stocks, prices, publication and shipments back."""
 
     def __init__(
         self,
@@ -113,7 +116,18 @@ class PrestaShopConnector:
         self._shop_id = shop_id
         self._imported = imported
         self._tokeniser = tokeniser
-        self._mappers: Mapping[str, Callable[[Shop, Notes], tuple[Mapper, Beside, RowDecoder[Any]]]] = {
+        facts = WriteFacts(
+            client,
+            system_code=system_code,
+            channel_code=channel_code,
+            territory=territory,
+            zone=time_zone,
+            shop_id=shop_id,
+        )
+        self._writer = PrestaShopWriter(facts, client.workers)
+        self._mappers: Mapping[
+            str, Callable[[Shop, Notes, Sequence[int] | None], tuple[Mapper, Beside, RowDecoder[Any]]]
+        ] = {
             PRODUCTS.name: self._product_mapper,
             COMBINATIONS.name: self._combination_mapper,
             STOCK.name: self._stock_mapper,
@@ -127,31 +141,50 @@ class PrestaShopConnector:
         return STREAMS
 
     def writes(self) -> tuple[WriteCapability, ...]:
-        """Everything it could write."""
+        """Everything it can write."""
         return WRITES
+
+    def write(self, writes: Sequence[Write], *, now: datetime) -> list[WriteResult]:
+        """Compare, write and read back; one result per write, in the order asked. See `WritingConnector`."""
+        return self._writer.write(writes, now=now)
 
     def read(self, stream: Stream, *, since_at: datetime | None, now: datetime) -> Reading:
         """Read a stream. The shop's clock is asked first, then the ids that there are: their number is what is announced.
 
         Streams that are blind to changes are read whole whatever ``since_at`` says.
         """
+        return self._read(stream, since_at, None, now)
+
+    def read_ids(self, stream: Stream, external_ids: Sequence[str], *, now: datetime) -> Reading:
+        """Read the rows that some external ids name; an item names all stock rows and all prices of its product.
+
+        What the shop does not have any more is absent. The reading is never full.
+        """
+        return self._read(stream, None, external_ids, now)
+
+    def _read(self, stream: Stream, since_at: datetime | None, named: Sequence[str] | None, now: datetime) -> Reading:
         notes = Notes()
         shop = read_shop(self._client, stream.name, notes)
         scope = self._scope(stream.name, notes)
         watermark_at = min(shop.server_at, now) if shop.server_at else now
-        reading = Reading(watermark_at, 0, True, iter(()), notes)
+        reading = Reading(watermark_at, 0, named is None, iter(()), notes)
         gone: list[int] = []
         if stream.name == PRICES.name:
-            self._prices(reading, shop, scope, notes, gone)
+            self._prices(reading, shop, scope, notes, gone, named)
         elif stream.name in self._mappers:
-            is_full = since_at is None or stream.change_tracking == "full_snapshot"
-            ids = scope.ids(self._client, stream.name, {} if is_full else self._changed_since(since_at))
-            to_batch, beside, decoder = self._mappers[stream.name](shop, notes)
+            is_whole = since_at is None or stream.change_tracking == "full_snapshot"
+            if named is None:
+                ids = scope.ids(self._client, stream.name, {} if is_whole else self._changed_since(since_at))
+            else:
+                ids = row_ids(self._client, scope, stream.name, named)
+            of_products = None if named is None else product_ids(named)
+            to_batch, beside, decoder = self._mappers[stream.name](shop, notes, of_products)
             display = CUSTOMER_FIELDS if stream.name == CUSTOMERS.name else "full"
             pages = self._client.pages(
                 stream.name, ids, decoder, _row_id, stream=stream.name, display=display, beside=beside, gone=gone
             )
-            reading.announced_qty, reading.is_full, reading.batches = len(ids), is_full, batches(pages, to_batch)
+            reading.announced_qty, reading.is_full = len(ids), named is None and is_whole
+            reading.batches = batches(pages, to_batch)
         else:
             raise PermanentError(
                 f"PrestaShop has no stream {stream.name}",
@@ -179,7 +212,7 @@ class PrestaShopConnector:
             if all(is_combination):
                 return prices.combinations_to_batch([self._page(catalogue.COMBINATION_DECODER, body, labels)], terms)
             return prices.products_to_batch([self._page(catalogue.PRODUCT_DECODER, body, labels)], terms)
-        to_batch, beside, decoder = self._mappers[stream.name](shop, notes)
+        to_batch, beside, decoder = self._mappers[stream.name](shop, notes, None)
         return to_batch([beside(self._page(decoder, body, labels))])
 
     def check_access(self) -> tuple[AccessCheck, ...]:
@@ -201,16 +234,26 @@ class PrestaShopConnector:
     def _scope(self, stream: str, notes: Notes) -> Scope:
         return read_scope(self._client, self._shop_id, self.system_code, stream, notes)
 
-    def _prices(self, reading: Reading, shop: Shop, scope: Scope, notes: Notes, gone: list[int]) -> None:
-        product_ids = self._client.ids("products", stream=PRICES.name)
-        combination_ids = self._client.ids("combinations", stream=PRICES.name)
+    def _ids(self, resource: str, stream: str, of_products: Sequence[int] | None, field: str) -> list[int]:
+        """The ids of a resource: all, or those whose ``field`` is one of some products."""
+        if of_products is None:
+            return self._client.ids(resource, stream=stream)
+        filters = filters_on(field, of_products)
+        return sorted({number for asked in filters for number in self._client.ids(resource, asked, stream=stream)})
+
+    def _prices(
+        self, reading: Reading, shop: Shop, scope: Scope, notes: Notes, gone: list[int], named: Sequence[str] | None
+    ) -> None:
+        of_products = None if named is None else product_ids(named)
+        own_ids = self._ids("products", PRICES.name, of_products, "id")
+        combination_ids = self._ids("combinations", PRICES.name, of_products, "id_product")
         parents: dict[int, Product] = {}
-        terms = self._price_terms(shop, scope, reading.watermark_at, notes, parents)
+        terms = self._price_terms(shop, scope, reading.watermark_at, notes, parents, of_products)
 
         def all_batches() -> Iterator[Batch]:
             products = self._client.pages(
                 "products",
-                product_ids,
+                own_ids,
                 catalogue.PRODUCT_DECODER,
                 _row_id,
                 stream=PRICES.name,
@@ -235,45 +278,45 @@ class PrestaShopConnector:
             )
             yield from batches(combinations, lambda pages: prices.combinations_to_batch(pages, terms))
 
-        reading.announced_qty = len(product_ids) + len(combination_ids)
+        reading.announced_qty = len(own_ids) + len(combination_ids)
         reading.batches = all_batches()
 
     def _price_terms(
-        self, shop: Shop, scope: Scope, at: datetime, notes: Notes, parents: Mapping[int, Product] | None = None
+        self,
+        shop: Shop,
+        scope: Scope,
+        at: datetime,
+        notes: Notes,
+        parents: Mapping[int, Product] | None = None,
+        of_products: Sequence[int] | None = None,
     ) -> prices.Terms:
-        name = PRICES.name
-        currencies = read_currencies(self._client, name)
-        countries = read_countries(self._client, name)
-        rates = read_tax_rates(self._client, shop, countries, self._territory, self.system_code, name)
-        country_id = next(number for number, code in countries.items() if code == self._territory)
-        currency_id = default_currency_id(shop, currencies, self.system_code, name)
-        visitor = prices.Visitor(currency_id, country_id, shop.visitor_group_id, self._shop_id, scope.shop_group_id)
-        specific = self._client.pages(
-            "specific_prices",
-            self._client.ids("specific_prices", stream=name),
-            prices.SPECIFIC_DECODER,
-            _row_id,
-            stream=name,
-            is_whole=True,
-        )
-        ecotax_group_id = shop.ecotax_group_id
-        if ecotax_group_id is None:
-            notes.tell("how the ecotax is taxed is not known: items that have one get no price")
-        return prices.Terms(
-            currency_code=currencies[currency_id],
-            tax_rates_bp=rates,
-            ecotax_rate_bp=None if ecotax_group_id is None else rates.get(ecotax_group_id, 0),
-            group_reduction=read_group_reduction(self._client, shop, name, notes),
-            local_now=at.astimezone(ZoneInfo(self._zone)).strftime("%Y-%m-%d %H:%M:%S"),
+        """The terms of prices now. ``of_products``: only the specific prices of these products are read, None for all."""
+        facts = read_price_facts(
+            self._client,
+            shop,
+            scope,
+            notes,
+            territory=self._territory,
             zone=self._zone,
             channel_code=self._channel_code,
-            parents=self._products(name) if parents is None else parents,
-            specific=prices.public_prices(specific, visitor),
+            system_code=self.system_code,
+            stream=PRICES.name,
         )
+        # those of product 0 are of every product
+        asked_of = None if of_products is None else [0, *of_products]
+        specific_ids = self._ids("specific_prices", PRICES.name, asked_of, "id_product")
+        specific = self._client.pages(
+            "specific_prices", specific_ids, prices.SPECIFIC_DECODER, _row_id, stream=PRICES.name, is_whole=True
+        )
+        own = self._products(PRICES.name) if parents is None else parents
+        return facts.terms(at, own, prices.public_prices(specific, facts.visitor))
 
-    def _products(self, stream: str, unreadable: dict[int, str] | None = None) -> dict[int, Product]:
-        """Every product by number, as far as its combinations and stocks need it. ``unreadable`` receives why some are missing."""
-        ids = self._client.ids("products", stream=stream)
+    def _products(
+        self, stream: str, unreadable: dict[int, str] | None = None, of_products: Sequence[int] | None = None
+    ) -> dict[int, Product]:
+        """Products by number (all, or ``of_products``), as far as their combinations and stocks need them. ``unreadable`` receives why
+        some are missing."""
+        ids = self._ids("products", stream, of_products, "id")
         pages = self._client.pages(
             "products",
             ids,
@@ -292,7 +335,15 @@ class PrestaShopConnector:
 
     # ------------------------------------------------------------ mappings
 
-    def _catalogue_terms(self, shop: Shop, stream: str, notes: Notes, *, is_combinations: bool) -> catalogue.Terms:
+    def _catalogue_terms(
+        self,
+        shop: Shop,
+        stream: str,
+        notes: Notes,
+        *,
+        is_combinations: bool,
+        of_products: Sequence[int] | None = None,
+    ) -> catalogue.Terms:
         def rates() -> dict[int, int]:
             countries = read_countries(self._client, stream)
             return read_tax_rates(self._client, shop, countries, self._territory, self.system_code, stream)
@@ -313,7 +364,7 @@ class PrestaShopConnector:
             option_values=names("product_option_values", "names of combinations are those of their products")
             if is_combinations
             else {},
-            parents=self._products(stream) if is_combinations else {},
+            parents=self._products(stream, of_products=of_products) if is_combinations else {},
         )
 
     def _countries(self, stream: str, notes: Notes) -> dict[int, str]:
@@ -322,21 +373,27 @@ class PrestaShopConnector:
             lambda: read_countries(self._client, stream), {}, notes, "countries", "countries are left empty"
         )
 
-    def _product_mapper(self, shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+    def _product_mapper(
+        self, shop: Shop, notes: Notes, _of_products: Sequence[int] | None
+    ) -> tuple[Mapper, Beside, RowDecoder[Any]]:
         terms = self._catalogue_terms(shop, PRODUCTS.name, notes, is_combinations=False)
         return lambda pages: catalogue.products_to_batch(pages, terms), _nothing_beside, catalogue.PRODUCT_DECODER
 
-    def _combination_mapper(self, shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
-        terms = self._catalogue_terms(shop, COMBINATIONS.name, notes, is_combinations=True)
+    def _combination_mapper(
+        self, shop: Shop, notes: Notes, of_products: Sequence[int] | None
+    ) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+        terms = self._catalogue_terms(shop, COMBINATIONS.name, notes, is_combinations=True, of_products=of_products)
         return (
             lambda pages: catalogue.combinations_to_batch(pages, terms),
             _nothing_beside,
             catalogue.COMBINATION_DECODER,
         )
 
-    def _stock_mapper(self, shop: Shop, _notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+    def _stock_mapper(
+        self, shop: Shop, _notes: Notes, of_products: Sequence[int] | None
+    ) -> tuple[Mapper, Beside, RowDecoder[Any]]:
         unreadable: dict[int, str] = {}
-        products = self._products(STOCK.name, unreadable)
+        products = self._products(STOCK.name, unreadable, of_products)
         return (
             lambda pages: stock.to_batch(
                 pages, shop=shop, channel_code=self._channel_code, products=products, unreadable=unreadable
@@ -345,7 +402,9 @@ class PrestaShopConnector:
             stock.DECODER,
         )
 
-    def _order_mapper(self, shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+    def _order_mapper(
+        self, shop: Shop, notes: Notes, _of_products: Sequence[int] | None
+    ) -> tuple[Mapper, Beside, RowDecoder[Any]]:
         terms = orders.Terms(
             channel_code=self._channel_code,
             zone=self._zone,
@@ -361,7 +420,9 @@ class PrestaShopConnector:
             orders.DECODER,
         )
 
-    def _slip_mapper(self, _shop: Shop, _notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+    def _slip_mapper(
+        self, _shop: Shop, _notes: Notes, _of_products: Sequence[int] | None
+    ) -> tuple[Mapper, Beside, RowDecoder[Any]]:
         currencies = read_currencies(self._client, SLIPS.name)
         return (
             lambda pages: refunds.to_batch(
@@ -371,7 +432,9 @@ class PrestaShopConnector:
             refunds.DECODER,
         )
 
-    def _customer_mapper(self, _shop: Shop, notes: Notes) -> tuple[Mapper, Beside, RowDecoder[Any]]:
+    def _customer_mapper(
+        self, _shop: Shop, notes: Notes, _of_products: Sequence[int] | None
+    ) -> tuple[Mapper, Beside, RowDecoder[Any]]:
         countries = self._countries(CUSTOMERS.name, notes)
         return (
             lambda pages: customers.to_batch(pages, zone=self._zone, countries=countries, tokeniser=self._tokeniser),

@@ -47,6 +47,7 @@ _STATE_NAMES = {
     "PS_OS_OUTOFSTOCK_UNPAID": (12, "on_hold"),
     "PS_OS_COD_VALIDATION": (13, "on_hold"),
 }
+_SHIPPING = ("PS_OS_SHIPPING", _STATE_NAMES["PS_OS_SHIPPING"][0])
 _SETTINGS = (
     "PS_TIMEZONE",
     "PS_CURRENCY_DEFAULT",
@@ -106,10 +107,14 @@ class Shop:
 
 @dataclass(frozen=True)
 class States:
-    """What the numbers of order states mean: ours by number, and which ones say that the money is there."""
+    """What the numbers of order states mean: ours by number, and which ones say that the money is there.
+
+    ``shipping``: the state that an order enters when it is handed over; None when the shop has none.
+    """
 
     status: Mapping[int, str]
     paid: frozenset[int]
+    shipping: int | None = None
 
 
 def unless_forbidden(read: Callable[[], T], default: T, notes: Notes, resource: str, consequence: str) -> T:
@@ -209,13 +214,20 @@ def read_states(client: PrestaShopClient, shop: Shop, stream: str) -> States:
     rows = client.all_rows("order_states", _STATES, stream=stream)
     known: dict[int, str] = {}
     for name, (default, status) in _STATE_NAMES.items():
-        text = shop.settings.get(name, "")
-        known[int(text) if text.isdigit() else default] = status
+        known[_number(shop, name, default)] = status
     ours = {
         row.id: known.get(row.id, "shipped" if row.shipped == "1" else "payable" if row.paid == "1" else "pending")
         for row in rows
     }
-    return States(ours, frozenset(row.id for row in rows if row.paid == "1"))
+    own = _number(shop, *_SHIPPING)
+    handed_over = [row.id for row in rows if row.shipped == "1" and row.deleted != "1" and ours[row.id] == "shipped"]
+    shipping = own if own in handed_over else next(iter(handed_over), None)
+    return States(ours, frozenset(row.id for row in rows if row.paid == "1"), shipping)
+
+
+def _number(shop: Shop, name: str, default: int) -> int:
+    text = shop.settings.get(name, "")
+    return int(text) if text.isdigit() else default
 
 
 def read_tax_rates(

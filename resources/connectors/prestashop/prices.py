@@ -172,12 +172,12 @@ def quote(item: Item, rows: Sequence[SpecificPrice], terms: Terms) -> Quote:
     mine = [row for row in rows if row.id_product_attribute in (0, item.combination_id)]
     now = terms.local_now
     chosen: SpecificPrice | None = None
-    running = [row for row in mine if _starts(row) <= now <= _ends(row)]
+    running = [row for row in mine if _starts(row) <= now <= row_ends(row)]
     if running:
         chosen = max(running, key=_rank)
     elif mine:
         coming = [row for row in mine if _starts(row) > now]
-        chosen = min(coming, key=_starts) if coming else max(mine, key=_ends)
+        chosen = min(coming, key=_starts) if coming else max(mine, key=row_ends)
     if item.ecotax and terms.ecotax_rate_bp is None:
         return Quote(None, None, chosen, None)
     regular = _regular(item, terms)
@@ -191,7 +191,8 @@ def _starts(row: SpecificPrice) -> str:
     return "" if row.starts.startswith("0000") else row.starts
 
 
-def _ends(row: SpecificPrice) -> str:
+def row_ends(row: SpecificPrice) -> str:
+    """The last second of a specific price, local; later than any when it has no end."""
     return "9999" if row.ends.startswith("0000") else row.ends
 
 

@@ -104,6 +104,18 @@ class Stock(msgspec.Struct, gc=False):
     out_of_stock: str = "2"
 
 
+class StockRow(msgspec.Struct, gc=False):
+    """A row of /stock_availables with what tells whose it is: a shop's own, or shared by its group (id_shop 0)."""
+
+    id: int
+    id_product: int
+    id_product_attribute: int = 0
+    id_shop: int = 0
+    id_shop_group: int = 0
+    quantity: str = "0"
+    depends_on_stock: str = "0"
+
+
 class SpecificPrice(msgspec.Struct, gc=False):
     """A row of /specific_prices. ``price`` -1 keeps the product's; dates are local, 0000-00-00 is no bound."""
 
@@ -184,6 +196,7 @@ class State(msgspec.Struct, gc=False):
     id: int
     paid: str = "0"
     shipped: str = "0"
+    deleted: str = "0"
     name: Texts = ""
 
 
@@ -311,3 +324,19 @@ class OrderOfSlip(msgspec.Struct, gc=False):
 
     id: int
     id_order: int
+
+
+class ShippedOrder(msgspec.Struct, gc=False):
+    """An order, as far as its shipment goes."""
+
+    id: int
+    current_state: int = 0
+    shipping_number: str | None = ""
+
+
+class OrderCarrier(msgspec.Struct, gc=False):
+    """A row of /order_carriers: a delivery of an order."""
+
+    id: int
+    id_order: int = 0
+    tracking_number: str | None = ""

@@ -111,23 +111,41 @@ RESOURCES_READ = (
 
 WRITES = (
     WriteCapability(
-        "channel_stock", "published_qty", can_compare_and_set=False, note="stock_availables, never a sum row"
+        "channel_stock",
+        "published_qty",
+        can_compare_and_set=False,
+        note="stock_availables, never a sum row; read just before and after, in lists",
     ),
     WriteCapability(
-        "channel_price", "regular_minor", can_compare_and_set=False, note="without tax; an impact on combinations"
+        "channel_price",
+        "regular_minor",
+        can_compare_and_set=False,
+        note="without tax, six decimals; an impact on combinations, never the price of a product that has some",
     ),
     WriteCapability(
-        "channel_price", "promotion_minor", can_compare_and_set=False, note="a specific price; deleted to clear"
+        "channel_price",
+        "promotion",
+        can_compare_and_set=False,
+        note="one specific price of the item itself, an amount off with tax; deleted to clear",
     ),
-    WriteCapability("product", "is_active", can_compare_and_set=False),
-    WriteCapability("order", "status", can_compare_and_set=False, note="a row of order_histories"),
-    WriteCapability("refund", "amount_minor", can_compare_and_set=False, note="a slip: no money moves"),
+    WriteCapability(
+        "channel_price",
+        "is_published",
+        can_compare_and_set=False,
+        note="the whole product, never one combination alone",
+    ),
+    WriteCapability(
+        "order",
+        "shipment",
+        can_compare_and_set=False,
+        note="the number in order_carriers, then the shipped state in order_histories; never back, no e-mail of the shop",
+    ),
 )
 WRITE_METHODS = {
-    "stock_availables": ("put", "patch"),
-    "products": ("put", "patch"),
-    "combinations": ("put", "patch"),
-    "specific_prices": ("post", "delete"),
+    "stock_availables": ("patch",),
+    "products": ("patch",),
+    "combinations": ("patch",),
+    "specific_prices": ("post", "patch", "delete"),
+    "order_carriers": ("get", "patch"),
     "order_histories": ("post",),
-    "order_slip": ("post",),
 }
