@@ -45,6 +45,11 @@ def sync_key(code: str, name: str) -> dg.AssetKey:
     return dg.AssetKey([SYNC, code, name])
 
 
+def channel_pool(channel_code: str) -> str:
+    """Pool of the steps that plan and write one channel: one at a time."""
+    return f"channel_{channel_code}"
+
+
 def read_step(system_code: str) -> str:
     """Step that reads one system."""
     return f"read_{system_code}"

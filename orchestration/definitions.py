@@ -11,13 +11,15 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.channels import channel_assets, sync_keys
 from assets.kpis import kpi_assets
 from assets.orders import order_assets, transmission_keys
 from assets.publication import PublicationStep, publication_assets
 from assets.referentials import referential_assets
 from assets.runtime import Runtime, build_runtime
 from assets.sources import source_assets
-from orchestration.jobs import jobs, order_job
+from orchestration.decisions import decision_jobs
+from orchestration.jobs import channel_job, jobs, order_job
 from orchestration.schedules import schedules
 from orchestration.sensors import WatchedFolder, file_arrival_sensor
 from resources.connectors.sdk.feed import load_feeds
@@ -31,6 +33,7 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
     ``publications``: what is published; everything by default.
     """
     sent_apart = transmission_keys(runtime)
+    synced_apart = sync_keys(runtime)
     folders = {system.code: watched(system) for system in runtime.retailer.systems if isinstance(system, FilesSystem)}
     return dg.Definitions(
         assets=[
@@ -38,11 +41,16 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
             *referential_assets(runtime),
             *kpi_assets(runtime),
             *order_assets(runtime),
+            *channel_assets(runtime),
             *publication_assets(runtime, publications),
         ],
         jobs=[
-            *jobs((code for code, connector in runtime.connectors.items() if connector.streams()), apart=sent_apart),
+            *jobs(
+                (code for code, connector in runtime.connectors.items() if connector.streams()),
+                apart=[*sent_apart, *synced_apart],
+            ),
             *([order_job(sent_apart)] if sent_apart else []),
+            *([channel_job(synced_apart), *decision_jobs(runtime)] if synced_apart else []),
         ],
         schedules=schedules(runtime.retailer),
         sensors=[file_arrival_sensor(folders)] if folders else [],

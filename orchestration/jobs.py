@@ -10,6 +10,7 @@ from assets.names import TRANSMISSION, read_step
 
 NIGHTLY_FULL, HOURLY_INCREMENTAL = "nightly_full", "hourly_incremental"
 ORDER_TRANSMISSION = TRANSMISSION
+CHANNEL_SYNC = "channel_sync"
 
 
 def full_config(system_codes: Iterable[str]) -> dict[str, object]:
@@ -24,6 +25,17 @@ def order_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
         selection=dg.AssetSelection.assets(*keys),
         executor_def=dg.in_process_executor,
         description="Send web orders to the systems that get them as files, and take in what these answered. Never opens the "
+        "warehouse, so it runs beside anything.",
+    )
+
+
+def channel_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
+    """The job that plans and writes channels; ``keys``: their plans and receipts."""
+    return dg.define_asset_job(
+        CHANNEL_SYNC,
+        selection=dg.AssetSelection.assets(*keys),
+        executor_def=dg.in_process_executor,
+        description="Plan what each channel needs, hold what goes over a guard, write the rest and read it back. Never opens the "
         "warehouse, so it runs beside anything.",
     )
 

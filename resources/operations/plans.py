@@ -166,6 +166,10 @@ def plan_digest(channel_code: str, subject: str, lines: Sequence[PlanLine]) -> s
     return hashlib.sha256(json.dumps([channel_code, subject, content]).encode()).hexdigest()
 
 
+class PlanMoved(PermanentError):
+    """The plan is not in a status from which it could do what was asked."""
+
+
 class Plans:
     """Every plan that had something to write, and its lines."""
 
@@ -249,11 +253,11 @@ class Plans:
         return Proposal("new", made, superseded)
 
     def approve(self, plan_id: str, *, by: str, now: datetime, note: str = "") -> Plan:
-        """A person lets a held plan be written. Raises PermanentError when it is not held."""
+        """A person lets a held plan be written. Raises PlanMoved when it is not held."""
         return self._decide(plan_id, "approved", by=by, now=now, note=note)
 
     def reject(self, plan_id: str, *, by: str, now: datetime, note: str = "") -> Plan:
-        """A person refuses a held plan. Raises PermanentError when it is not held."""
+        """A person refuses a held plan. Raises PlanMoved when it is not held."""
         return self._decide(plan_id, "rejected", by=by, now=now, note=note)
 
     def begin(self, plan_id: str, *, now: datetime) -> PutResult:
@@ -288,6 +292,16 @@ class Plans:
             )
             self._set(connection, plan_id, "applying", now)
         return put
+
+    def begin_approved(self, channel_code: str, *, now: datetime) -> dict[str, PutResult]:
+        """Begin every approved plan of a channel, oldest first: what was put in the outbox, by plan."""
+        begun: dict[str, PutResult] = {}
+        for found in reversed(self.find(channel_code=channel_code, statuses=("approved",))):
+            try:
+                begun[found.plan_id] = self.begin(found.plan_id, now=now)
+            except PlanMoved:
+                continue  # superseded or begun by another process since it was found
+        return begun
 
     def finish(self, *, now: datetime, channel_code: str | None = None) -> list[Plan]:
         """Give every plan being applied its end, once no row of it waits any more; gives those that ended or changed.
@@ -418,7 +432,7 @@ class Plans:
 
 def _must_be(found: Plan, statuses: Sequence[PlanStatus], wanted: str) -> None:
     if found.status not in statuses:
-        raise PermanentError(
+        raise PlanMoved(
             f"plan {found.plan_id} is {found.status.replace('_', ' ')}, so it cannot be {wanted}",
             where=Where(system_code=found.system_code, field="plan"),
             action="`etalon plans list` shows the plans that wait for a decision",

@@ -131,6 +131,13 @@ def read_difference(data_dir: Path, channel_code: str) -> Difference:
     )
 
 
+def guard_fact(row: Mapping[str, Any]) -> GuardFact:
+    """A row of the model channels.guard_fact, as DuckDB gives it: its failed streams are one text."""
+    failed = tuple(name for name in (row["failed_streams"] or "").split(", ") if name)
+    values = {name: row[name] for name in GuardFact.__dataclass_fields__ if name in row}
+    return GuardFact(**{**values, "failed_streams": failed})
+
+
 def _fact_values(fact: GuardFact) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(fact).items()}
 
