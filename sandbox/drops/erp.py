@@ -130,10 +130,9 @@ def catalogue_file(world: World) -> DropFile:
     )
 
 
-def stock_files(world: World) -> Iterator[DropFile]:
-    """INVRPT: the whole stock; then the same file again under another name."""
-    levels = world.stock.levels
-    frame = levels.select(
+def stock_frame(levels: pl.DataFrame) -> pl.DataFrame:
+    """Stock levels as the ERP prints them."""
+    return levels.select(
         pl.col("location").alias("depot"),
         pl.col("code").alias("article"),
         pl.col("on_hand").alias("stock"),
@@ -144,6 +143,12 @@ def stock_files(world: World) -> Iterator[DropFile]:
         french_time("as_of_at").alias("date_calcul"),
         french_time("changed_at").alias("dernier_mvt"),
     )
+
+
+def stock_files(world: World) -> Iterator[DropFile]:
+    """INVRPT: the whole stock; then the same file again under another name."""
+    levels = world.stock.levels
+    frame = stock_frame(levels)
     day = f"{world.now:%d/%m/%Y} 06:00:00"
     first = csv_file(
         frame,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -80,7 +81,9 @@ def build_stock(
         .sort("at", "location", "item", "kind", "quantity")
         .with_columns(pl.format("MV{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(10)).alias("movement"))
     )
-    levels = _levels(seed, catalogue, pairs, movements, orders, lines, shipments, shipment_lines, acknowledgements, now)
+    levels = levels_of(
+        seed, catalogue, pairs, movements, orders, lines, shipments, shipment_lines, acknowledgements, now
+    )
     return Stock(movements, levels, counts, purchases, acknowledgements)
 
 
@@ -366,7 +369,7 @@ def _odd_counts(catalogue: Catalogue, pairs: pl.DataFrame, now: datetime) -> pl.
     return pl.concat(rows)
 
 
-def _levels(
+def levels_of(
     seed: int,
     catalogue: Catalogue,
     pairs: pl.DataFrame,
@@ -377,15 +380,17 @@ def _levels(
     shipment_lines: pl.DataFrame,
     acknowledgements: pl.DataFrame,
     now: datetime,
+    ages_s: Mapping[str, int] = STOCK_AGE_S,
 ) -> pl.DataFrame:
+    """What the ERP says of its stock: `pairs` (location, item), each row as the ERP computed it `ages_s` ago."""
     rng = dice(seed, "levels")
     is_warehouse = pl.col("location") == WAREHOUSE
     age = (
         pl.when(is_warehouse & (pl.col("case") == "stale"))
-        .then(STOCK_AGE_S["stale"])
+        .then(ages_s["stale"])
         .when(is_warehouse)
-        .then(STOCK_AGE_S["warehouse"])
-        .otherwise(STOCK_AGE_S["store"])
+        .then(ages_s["warehouse"])
+        .otherwise(ages_s["store"])
     )
     rows = pairs.join(catalogue.items.select("item", "case", "code"), on="item", maintain_order="left").with_columns(
         (pl.lit(now).cast(INSTANT) - pl.duration(seconds=age)).alias("as_of_at"),
