@@ -114,7 +114,7 @@ class Runtime:
         self.warehouse.load_frames(
             con,
             "meta",
-            {"extract": extract_frame(self.operations.manifests()), "stream": stream_frame(self.connectors)},
+            {"extract": extract_frame(self.operations.manifests(with_hints=False)), "stream": stream_frame(self.connectors)},
         )
         return {name: frame.height for name, frame in frames.items()}
 

@@ -176,11 +176,17 @@ class Book:
             touched |= self._replace(event.key, effect)
         return touched
 
-    def is_too_old(self, event: OrderEvent) -> bool:
-        """Whether the order is older than what the snapshot remembers: nobody here can tell whether the master knows it."""
-        return self._is_too_old(event)
+    def seen(self, key: OrderKey) -> OrderEvent | None:
+        """The order as it was last applied; None for one that was not."""
+        return self._events.get(key)
+
+    def is_moved(self, product_id: str) -> bool:
+        """Whether an order that was applied here bears on a product, or on a component of it."""
+        parts = {product_id, *(component for component, _ in self._components.get(product_id, ()))}
+        return any(product in parts for key in self._events for _, product in self._effects.get(key, ()))
 
     def _is_too_old(self, event: OrderEvent) -> bool:
+        """Whether it is older than what the snapshot remembers: nobody here can tell whether the master knows it."""
         rule = self.channels.get(event.channel_code or "")
         days = KNOWN_TICKET_DAYS if rule is not None and rule.is_till else KNOWN_DAYS
         return event.ordered_at <= self.as_of_at - timedelta(days=days)

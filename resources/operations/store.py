@@ -258,9 +258,14 @@ class Operations:
         return found[0] if found else None
 
     def manifests(
-        self, *, run_id: str | None = None, system_code: str | None = None, stream: str | None = None
+        self,
+        *,
+        run_id: str | None = None,
+        system_code: str | None = None,
+        stream: str | None = None,
+        with_hints: bool = True,
     ) -> list[Manifest]:
-        """Finished extracts, oldest first."""
+        """Finished extracts, oldest first. ``with_hints``: those of single rows too, which say nothing of their stream."""
         conditions = [
             column == value
             for column, value in (
@@ -270,6 +275,8 @@ class Operations:
             )
             if value is not None
         ]
+        if not with_hints:
+            conditions.append(t.extract.c.kind != "hint")
         return self._manifests(*conditions)
 
     def _manifests(self, *conditions: sa.ColumnElement[bool]) -> list[Manifest]:

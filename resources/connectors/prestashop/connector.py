@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from resources.connectors.prestashop import access, catalogue, customers, orders, prices, refunds, stock
+from resources.connectors.prestashop.changed import changed_orders
 from resources.connectors.prestashop.client import FAR_FUTURE, PrestaShopClient, filters_on
 from resources.connectors.prestashop.facts import (
     Notes,
@@ -41,6 +42,7 @@ from resources.connectors.prestashop.writes import PrestaShopWriter
 from resources.connectors.sdk.batches import batches
 from resources.connectors.sdk.decode import Page, RowDecoder, local_filter_text
 from resources.connectors.sdk.http import SessionFactory, network_options
+from resources.connectors.sdk.polling import Changed
 from resources.connectors.sdk.secrets import revealed
 from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
 from resources.connectors.sdk.writing import Write, WriteResult
@@ -161,6 +163,15 @@ class PrestaShopConnector:
         What the shop does not have any more is absent. The reading is never full.
         """
         return self._read(stream, None, external_ids, now)
+
+    def changed(self, stream: Stream, *, since_at: datetime) -> Changed:
+        """Which orders changed, without reading them. Of the other streams nothing tells that cheaply."""
+        if stream.name != ORDERS.name:
+            raise PermanentError(
+                f"what changed can be asked of orders only, not of {stream.name}",
+                where=Where(system_code=self.system_code, stream=stream.name),
+            )
+        return changed_orders(self._client, since_at=since_at, zone=self._zone, stream=stream.name)
 
     def _read(self, stream: Stream, since_at: datetime | None, named: Sequence[str] | None, now: datetime) -> Reading:
         notes = Notes()
