@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from resources.errors import ConfigurationError, Where
@@ -32,7 +33,8 @@ class Settings:
     ``now``: a fixed clock for a replay or a demo; None is the real one. Code takes :meth:`clock`.
     ``variables``: what ``${NAME}`` in retailer.yaml may stand for. ``is_service``: schedules and sensors start running.
     ``access_log``: the proxy's, from which refused logins are journalled. ``keep_…_days``: ages at which housekeeping removes runs
-    with their events, raw payloads with loaded files, and settled rows of the operations store.
+    with their events, raw payloads with loaded files, and settled rows of the operations store. ``alert_…``: where alerts go; nowhere
+    by default.
     """
 
     root: Path
@@ -52,6 +54,11 @@ class Settings:
     keep_runs_days: int = 30
     keep_raw_days: int = 90
     keep_operations_days: int = 180
+    alert_smtp_url: str | None = field(default=None, repr=False)
+    alert_from: str = ""
+    alert_to: tuple[str, ...] = ()
+    alert_webhook_url: str | None = field(default=None, repr=False)
+    alert_webhook_secret: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], root: Path) -> Settings:
@@ -88,6 +95,7 @@ class Settings:
             keep_runs_days=_whole_number(values, "ETALON_KEEP_RUNS_DAYS", 30),
             keep_raw_days=_whole_number(values, "ETALON_KEEP_RAW_DAYS", 90),
             keep_operations_days=_whole_number(values, "ETALON_KEEP_OPERATIONS_DAYS", 180),
+            **_alert_settings(values),
         )
 
     def clock(self) -> Callable[[], datetime]:
@@ -222,6 +230,30 @@ def _web_address(values: Mapping[str, str], name: str, default: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise _mistake(name, f"an address like {default}")
     return text
+
+
+def _alert_settings(values: Mapping[str, str]) -> dict[str, Any]:
+    """Where alerts go. Raises ConfigurationError for an address without what belongs to it: an alert that nobody gets is none."""
+    smtp_url, webhook_url = values.get("ETALON_ALERT_SMTP_URL") or None, values.get("ETALON_ALERT_WEBHOOK_URL") or None
+    sender = values.get("ETALON_ALERT_FROM", "").strip()
+    receivers = tuple(one for part in values.get("ETALON_ALERT_TO", "").split(",") if (one := part.strip()))
+    if smtp_url and urlsplit(smtp_url).scheme not in ("smtp", "smtps"):
+        raise _mistake(
+            "ETALON_ALERT_SMTP_URL", "an address like smtp://user:password@mail.example.org:587 or smtps://…"
+        )
+    if smtp_url and "@" not in sender:
+        raise _mistake("ETALON_ALERT_FROM", "an e-mail address, since ETALON_ALERT_SMTP_URL is set")
+    if smtp_url and (not receivers or not all("@" in one for one in receivers)):
+        raise _mistake("ETALON_ALERT_TO", "e-mail addresses, separated by commas, since ETALON_ALERT_SMTP_URL is set")
+    if webhook_url and (urlsplit(webhook_url).scheme not in ("http", "https") or not urlsplit(webhook_url).netloc):
+        raise _mistake("ETALON_ALERT_WEBHOOK_URL", "an address like https://hooks.example.org/…")
+    return {
+        "alert_smtp_url": smtp_url,
+        "alert_from": sender,
+        "alert_to": receivers,
+        "alert_webhook_url": webhook_url,
+        "alert_webhook_secret": values.get("ETALON_ALERT_WEBHOOK_SECRET") or None,
+    }
 
 
 def _whole_number(values: Mapping[str, str], name: str, default: int) -> int:
