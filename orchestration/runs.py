@@ -1,20 +1,21 @@
-"""Running a job in this process, and what came of it: used by `etalon run` and by the demo."""
+"""Running a job in this process, and what came of it: used by `etalon run`, `etalon sync` and the demo."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagster as dg
 
+from assets.channels import RECEIPTS, sync_keys, written_channels
 from assets.publication import PublicationStep
 from assets.runtime import Runtime
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance, process_tags
-from orchestration.jobs import HOURLY_INCREMENTAL, NIGHTLY_FULL, full_config
+from orchestration.jobs import CHANNEL_SYNC, HOURLY_INCREMENTAL, NIGHTLY_FULL, full_config
 from resources.errors import ConfigurationError, Where
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -74,14 +75,56 @@ def run_job(
     job = definitions.resolve_job_def(name)
     selection = _resolve(job, select) if select else None
     systems = _systems(runtime, selection) if full else ()
+    tags = {"etalon/mode": "full" if full else "incremental"}
+    return _execute(runtime, job, name, run_config=full_config(systems), tags=tags, selection=selection)
+
+
+def run_sync(runtime: Runtime, channel_codes: Sequence[str], *, plan_only: bool = False) -> RunSummary:
+    """Plan and write these channels (``plan_only``: only plan) in this process, on the machine's Dagster instance.
+
+    Raises ConfigurationError for a channel that cannot be written. A step that fails is told in the summary, not raised.
+    """
+    known = {channel.code for channel in written_channels(runtime)}
+    for code in channel_codes:
+        if code not in known:
+            runtime.retailer.channel(code)  # an unknown one has a better message
+            raise ConfigurationError(
+                f"channel {code} cannot be written",
+                where=Where(field="CHANNEL"),
+                action=f"channels that can: {', '.join(sorted(known)) or 'none'}",
+            )
+    wanted = [
+        key
+        for key in sync_keys(runtime)
+        if key.path[1] in (channel_codes or known) and not (plan_only and key.path[-1] == RECEIPTS)
+    ]
+    if not wanted:
+        raise ConfigurationError(
+            "no channel can be written",
+            where=Where(field="channels"),
+            action="`etalon systems` lists what each system can be written",
+        )
+    job = build_definitions(runtime).resolve_job_def(CHANNEL_SYNC)
+    return _execute(runtime, job, CHANNEL_SYNC, run_config={}, tags={"etalon/mode": "sync"}, selection=wanted)
+
+
+def _execute(
+    runtime: Runtime,
+    job: dg.JobDefinition,
+    name: str,
+    *,
+    run_config: Mapping[str, object],
+    tags: Mapping[str, str],
+    selection: Sequence[dg.AssetKey] | None,
+) -> RunSummary:
     with (
         open_instance(runtime.settings.dagster_dir, runtime.settings.postgres_url) as instance,
         _quiet_logs(),
     ):
         result = job.execute_in_process(
             instance=instance,
-            run_config={**full_config(systems), **QUIET},
-            tags={**process_tags(), "etalon/mode": "full" if full else "incremental"},
+            run_config={**run_config, **QUIET},
+            tags={**process_tags(), **tags},
             raise_on_error=False,
             asset_selection=selection,
         )

@@ -6,7 +6,24 @@ import sys
 
 import typer
 
-from orchestration.cli import backup, check, demo, files, keys, kpis, prune, quarantine, run, systems, ui, up
+from orchestration.cli import (
+    backup,
+    check,
+    demo,
+    files,
+    keys,
+    kpis,
+    letters,
+    plans,
+    privacy,
+    prune,
+    quarantine,
+    run,
+    sync,
+    systems,
+    ui,
+    up,
+)
 from orchestration.cli.terminal import errors
 from resources.errors import EtalonError
 
@@ -27,10 +44,14 @@ Going live:
 \b
 Day to day:
   etalon run              what changed since the last run
+  etalon sync             write to the channels what they should show
+  etalon plans list       what waits for a person, and why
+  etalon letters list     writes that were given up, and why
   etalon kpis             values against targets
   etalon quarantine list  rows that were refused, and why
   etalon files list       what came, what was refused, what never came
   etalon prune            room on disk: what is loaded and old goes
+  etalon privacy erase    forget a person, and prove it
   etalon backup FOLDER    copy everything, while it runs; `etalon restore` puts it back
 
 Settings come from the environment and from the file .env (docs/retailer.md lists them).
@@ -51,8 +72,12 @@ app.command("check")(check.check)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(files.app, name="files")
 app.command("prune")(prune.prune)
+app.add_typer(privacy.app, name="privacy")
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
+app.command("sync")(sync.sync)
+app.add_typer(plans.app, name="plans")
+app.add_typer(letters.app, name="letters")
 app.command("kpis")(kpis.kpis)
 app.command("ui")(ui.ui)
 app.command("up")(up.up)

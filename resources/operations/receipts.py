@@ -47,7 +47,7 @@ receipt = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, comment="the channel's own words"),
     sa.Column("request_id", sa.String(128)),
     sa.Column("worker", sa.String(128), nullable=False),
-    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False, index=True),
     sa.Column("written_at", UtcInstant, nullable=False),
     sa.Index("receipt_by_channel", "channel_code", "written_at"),
     sa.Index("receipt_by_value", "target", "entity", "external_id", "attribute", "location_code"),
@@ -122,6 +122,10 @@ class Receipts:
     def of_plan(self, plan_id: str) -> list[Receipt]:
         """Receipts of one plan, oldest first."""
         return self._select(receipt.c.plan_id == plan_id)
+
+    def of_run(self, run_id: str) -> list[Receipt]:
+        """Receipts of one run, oldest first."""
+        return self._select(receipt.c.run_id == run_id)
 
     def of_value(self, target: str, key: WriteKey) -> list[Receipt]:
         """The history of one value, oldest first."""
