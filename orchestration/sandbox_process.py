@@ -1,22 +1,31 @@
-"""The sandbox as a child process of the demo: `python -m orchestration.sandbox_process OPTIONS`.
+"""The sandbox as a child process: `python -m orchestration.sandbox_process OPTIONS`.
 
-It starts the sandbox, prints one JSON line that says where it is, and stops when its standard input closes, so that it
-never outlives the process that wanted it.
+It starts the sandbox, prints one JSON line that says where it is, answers each line on its standard input with a line (see
+:data:`COMMANDS`), and stops when its standard input closes, so that it never outlives the process that wanted it.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from resources.errors import PermanentError
+from resources.errors import PermanentError, Where
+
+if TYPE_CHECKING:
+    from sandbox.live import LiveEvent, LiveRetailer
+
+COMMANDS = ("erp_answers", "place_web_order", "ring_up_ticket", "ship_orders", "write_stock", "events")
+"""What a running sandbox does when asked: the ERP answers its orders, a buyer orders, a till rings, the warehouse ships, the ERP writes
+its stock; `events` tells all that happened since it was last asked."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +35,56 @@ class SandboxPlace:
     variables: dict[str, str]
     truth_path: Path
     seconds: float
+    process: subprocess.Popen[str] | None = field(default=None, repr=False)
+
+    def ask(self, command: str, **arguments: object) -> Any:
+        """Have the sandbox do something (one of COMMANDS) and give back what it tells. Raises PermanentError when it cannot."""
+        if self.process is None or self.process.stdin is None or self.process.stdout is None:
+            raise PermanentError("this sandbox takes no commands", where=Where(field=command))
+        self.process.stdin.write(json.dumps({"command": command, "arguments": arguments}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        told = json.loads(line) if line else {"error": f"it ended (exit code {self.process.wait()})"}
+        if "error" in told:
+            raise PermanentError(
+                f"the sandbox could not do {command}: {told['error']}", action="its own trace is above"
+            )
+        return told["result"]
+
+
+@dataclass(frozen=True)
+class LiveTraffic:
+    """What a living sandbox does by itself. ``webhook_url``: where the Belgian shop sends its webhooks; empty for none."""
+
+    per_minute: float = 0.0
+    webhook_url: str = ""
 
 
 @contextmanager
-def sandbox_process(folder: Path, *, seed: int, variants: int, orders: int, now: datetime) -> Iterator[SandboxPlace]:
-    """A sandbox in a process of its own, so that its servers do not share Python's lock with what reads them."""
-    options = {"folder": str(folder), "seed": seed, "variants": variants, "orders": orders, "now": now.isoformat()}
+def sandbox_process(
+    folder: Path,
+    *,
+    seed: int,
+    variants: int,
+    orders: int,
+    now: datetime,
+    live: LiveTraffic | None = None,
+    tells_truth: bool = True,
+) -> Iterator[SandboxPlace]:
+    """A sandbox in a process of its own, so that its servers do not share Python's lock with what reads them.
+
+    ``live``: its clocks run on from ``now``, and it lives; None: its present is ``now``. ``tells_truth``: see
+    `sandbox.retailer.start_sandbox`.
+    """
+    options = {
+        "folder": str(folder),
+        "seed": seed,
+        "variants": variants,
+        "orders": orders,
+        "now": now.isoformat(),
+        "tells_truth": tells_truth,
+        "live": None if live is None else {"per_minute": live.per_minute, "webhook_url": live.webhook_url},
+    }
     process = subprocess.Popen(
         [sys.executable, "-m", "orchestration.sandbox_process", json.dumps(options)],
         stdin=subprocess.PIPE,
@@ -45,7 +98,7 @@ def sandbox_process(folder: Path, *, seed: int, variants: int, orders: int, now:
                 f"the sandbox did not start (exit code {process.wait()})", action="its own message is above"
             )
         told = json.loads(line)
-        yield SandboxPlace(told["variables"], Path(told["truth_path"]), told["seconds"])
+        yield SandboxPlace(told["variables"], Path(told["truth_path"]), told["seconds"], process)
     finally:
         if process.stdin:
             process.stdin.close()
@@ -56,9 +109,12 @@ def main(arguments: list[str]) -> None:
     """Serve until standard input closes."""
     import time
 
+    from sandbox.live import LiveRetailer
     from sandbox.retailer import start_sandbox  # the demo is the only command that knows the sandbox
+    from sandbox.webhooks import register_webhooks
 
     options = json.loads(arguments[0])
+    live = options.get("live")
     started = time.monotonic()
     sandbox = start_sandbox(
         Path(options["folder"]),
@@ -66,6 +122,8 @@ def main(arguments: list[str]) -> None:
         orders=options["orders"],
         seed=options["seed"],
         now=datetime.fromisoformat(options["now"]),
+        tells_truth=options.get("tells_truth", True),
+        live=live is not None,
     )
     place = {
         "variables": {
@@ -75,17 +133,92 @@ def main(arguments: list[str]) -> None:
             "ETALON_SHOP_BE_URL": sandbox.url_be,
             "ETALON_SHOP_BE_KEY": sandbox.key_be,
             "ETALON_SHOP_BE_SECRET": sandbox.secret_be,
-            "ETALON_SHOP_BE_WEBHOOK_SECRET": secrets.token_hex(16),
+            "ETALON_SHOP_BE_WEBHOOK_SECRET": sandbox.webhook_secret_be,
         },
         "truth_path": str(sandbox.truth_path),
         "seconds": time.monotonic() - started,
     }
-    sys.stdout.write(json.dumps(place) + "\n")
-    sys.stdout.flush()
+    stop, traffic = threading.Event(), None
     try:
-        sys.stdin.read()
+        retailer = LiveRetailer(sandbox, seed=options["seed"])
+        if live is not None and live["webhook_url"]:
+            register_webhooks(sandbox, live["webhook_url"])
+        _tell(place)
+        if live is not None and live["per_minute"] > 0:
+            traffic = threading.Thread(
+                target=retailer.run, kwargs={"per_minute": live["per_minute"], "stop": stop}, name="traffic"
+            )
+            traffic.start()
+        serve(retailer)
     finally:
+        stop.set()
+        if traffic is not None:
+            traffic.join(timeout=10)
         sandbox.stop()
+
+
+def serve(retailer: LiveRetailer) -> None:
+    """Answer commands until standard input closes."""
+    commands = commands_of(retailer)
+    for line in sys.stdin:
+        if not line.strip():
+            continue
+        asked = json.loads(line)
+        try:
+            _tell({"result": commands[asked["command"]](**asked["arguments"])})
+        except Exception as error:  # noqa: BLE001  whatever it is, who asked is told, and the shops stay up
+            traceback.print_exc()
+            _tell({"error": f"{type(error).__name__}: {error}"})
+
+
+def commands_of(retailer: LiveRetailer) -> Mapping[str, Callable[..., Any]]:
+    """What each of COMMANDS does; results are plain JSON."""
+    told = 0
+
+    def events() -> list[dict[str, Any]]:
+        nonlocal told
+        news = retailer.events[told:]
+        told += len(news)
+        return [event_json(event) for event in news]
+
+    def erp_answers(*, with_stock: bool = False) -> list[dict[str, str]]:
+        return [
+            {
+                "channel_code": answer.order.channel_code,
+                "order_number": answer.order.number,
+                "decision": answer.decision,
+                "reason": answer.reason,
+            }
+            for answer in retailer.erp_answers(with_stock=with_stock)
+        ]
+
+    return {
+        "erp_answers": erp_answers,
+        "place_web_order": lambda **arguments: event_json(retailer.place_web_order(**arguments)),
+        "ring_up_ticket": lambda **arguments: event_json(retailer.ring_up_ticket(**arguments)),
+        "ship_orders": lambda **arguments: [event_json(event) for event in retailer.ship_orders(**arguments)],
+        "write_stock": lambda: retailer.erp.write_stock().name,
+        "events": events,
+    }
+
+
+def event_json(event: LiveEvent) -> dict[str, Any]:
+    """An event as plain JSON."""
+    return {
+        "kind": event.kind,
+        "at": event.at.isoformat(),
+        "system_code": event.system_code,
+        "channel_code": event.channel_code,
+        "reference": event.reference,
+        "sold": [[units.location, units.item, units.quantity] for units in event.sold],
+        "file": event.file,
+        "detail": event.detail,
+    }
+
+
+def _tell(what: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -88,7 +88,8 @@ class LiveRetailer:
     def place_web_order(self, shop: str, lines: Sequence[tuple[int, int]] | None = None) -> LiveEvent:
         """A buyer orders in `shop_fr` or `shop_be`. ``lines``: (the shop's item, units); chosen when left out."""
         with self._lock:
-            server: SellsOnline = {"shop_fr": self.sandbox.shop_fr, "shop_be": self.sandbox.shop_be}[shop]
+            servers: dict[str, SellsOnline] = {"shop_fr": self.sandbox.shop_fr, "shop_be": self.sandbox.shop_be}
+            server = servers[shop]
             channel = "web-fr" if shop == "shop_fr" else "web-be"
             chosen = self._basket(shop) if lines is None else list(lines)
             at = self.clock()

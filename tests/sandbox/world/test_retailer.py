@@ -22,6 +22,7 @@ def test_a_sandbox_starts_and_stops(tmp_path: Path) -> None:
             "erp",
             "marketplace",
             "pos",
+            "to_erp",
             "wms",
         }
         customers = requests.get(
