@@ -55,6 +55,13 @@ def as_utc(column: pl.Series) -> pl.Series:
     )
 
 
+def minor_of(text: str) -> int:
+    """ "12.34" in minor units."""
+    sign = -1 if text.startswith("-") else 1
+    whole, _, decimals = text.lstrip("-").partition(".")
+    return sign * (int(whole or 0) * 100 + int((decimals + "00")[:2]))
+
+
 def printed(column: pl.Series, zone: str, pattern: str) -> list[str | None]:
     """Instants as a shop prints them in its zone."""
     return as_utc(column).dt.convert_time_zone(zone).dt.strftime(pattern).to_list()

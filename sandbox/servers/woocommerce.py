@@ -1,23 +1,29 @@
 """A WooCommerce shop (REST v3) on loopback, filled with `ShopData`.
 
-Belongs here: putting the shop together, and its few single documents. How it answers is in `woocommerce_api`, how its rows look in
-`woocommerce_catalogue` and `woocommerce_sales`.
+Belongs here: putting the shop together, its few single documents, and what happens in it without its API (a buyer's order, a look).
+How it answers is in `woocommerce_api`, how its rows look in `woocommerce_catalogue` and `woocommerce_sales`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sandbox.servers.faults import FaultPlan
 from sandbox.servers.http import LoopbackServer
+from sandbox.servers.money import minor_of
+from sandbox.servers.slugs import slug
 from sandbox.servers.table import Row
 from sandbox.servers.woocommerce_api import Access, Api
 from sandbox.servers.woocommerce_catalogue import Catalogue, Derived, TaxClasses
+from sandbox.servers.woocommerce_checkout import Buyer, Checkout
 from sandbox.servers.woocommerce_sales import Sales
-from sandbox.servers.woocommerce_shapes import API, ENTITIES, ORDER_STATUSES
+from sandbox.servers.woocommerce_shapes import API, BLANK_PRODUCT, ENTITIES, ORDER_STATUSES, item_links
+from sandbox.servers.woocommerce_webhooks import Webhooks
 from sandbox.servers.woocommerce_writes import Writer
 from sandbox.shop_data import ShopData
 
@@ -34,6 +40,15 @@ _NAMESPACES = [
     "wp/v2",
     "wp-site-health/v1",
 ]
+
+
+class Shown(NamedTuple):
+    """What an item shows a buyer: the quantity (None: not counted), and prices in minor units, VAT included (None: no price)."""
+
+    quantity: int | None
+    regular_minor: int | None
+    effective_minor: int | None
+    is_published: bool
 
 
 class WooCommerceServer:
@@ -73,6 +88,11 @@ class WooCommerceServer:
         keys: dict[str, tuple[str, Access]] = {key: (secret, "read_write")}
         if read_only is not None:
             keys[read_only[0]] = (read_only[1], "read")
+        self._tables = tables
+        self._derived = derived
+        self._lock = threading.RLock()
+        self.webhooks = Webhooks(self.home, data.time_zone, clock, lock=self._lock)
+        tables["webhooks"] = self.webhooks.table
         writer = Writer(
             tables,
             catalogue=catalogue,
@@ -82,6 +102,15 @@ class WooCommerceServer:
             zone=data.time_zone,
             currency=data.currency,
             clock=clock,
+            tell=self._tell,
+        )
+        self._checkout = Checkout(
+            tables,
+            writer,
+            home=self.home,
+            zone=data.time_zone,
+            currency=data.currency,
+            rate_bp=self._taxes.rate_of,
         )
         self.faults = faults or FaultPlan()
         self.api = Api(
@@ -90,6 +119,8 @@ class WooCommerceServer:
             home=self.home,
             zone=data.time_zone,
             writer=writer,
+            webhooks=self.webhooks,
+            lock=self._lock,
             documents=self._document,
             is_behind_tls_header=behind_tls_header,
             clock=clock,
@@ -110,8 +141,92 @@ class WooCommerceServer:
         return self._server.start()
 
     def stop(self) -> None:
-        """Close every connection."""
+        """Close every connection, once the webhooks so far are sent."""
         self._server.stop()
+        self.webhooks.stop()
+
+    # what happens and shows in the shop, without its API -------------------------------------------------------------
+
+    def place_order(
+        self,
+        lines: Sequence[tuple[int | str, int]],
+        *,
+        at: datetime | None = None,
+        status: str = "payable",
+        buyer: Buyer | None = None,
+        shipping_minor: int = 490,
+        number: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
+        """Buy in the shop as a customer does, and give the order's id back: stock is taken, webhooks are sent.
+
+        ``lines``: (item, units), the item by its own id or as ``12-34``, at the price it has now. ``at``: when, the shop's present by
+        default. ``status``: payable, on_hold or pending (a pending order takes no stock yet). ``tags``: custom fields like
+        `_pickup_location`. Raises `SoldOut` for what the shop would not sell; nothing is changed then.
+        """
+        with self._lock:
+            return self._checkout.place(
+                lines,
+                at=at or self._clock(),
+                status=status,
+                buyer=buyer or Buyer(country=self._country),
+                shipping_minor=shipping_minor,
+                number=number,
+                tags=tags or {},
+            )
+
+    def shown(self) -> dict[str, Shown]:
+        """What each item shows a buyer now, by its external id (``12``, ``12-34``): read from the shop itself, not over its API."""
+        with self._lock:
+            products, variations = self._tables["products"], self._tables["variations"]
+            found = {str(number): self._shown(products.row(number), None) for number in products.ids()}
+            for number in variations.ids():
+                row = variations.row(number)
+                found[f"{row['parent_id']}-{number}"] = self._shown(row, products.row(row["parent_id"]))
+            return found
+
+    def _shown(self, row: Row, parent: Row | None) -> Shown:
+        now = copy.deepcopy(row)
+        self._derived.settle(now)
+        is_live = now["status"] == "publish" and (parent is None or parent["status"] == "publish")
+        return Shown(
+            now["stock_quantity"] if now["manage_stock"] is not False else None,
+            minor_of(now["regular_price"]) if now["regular_price"] else None,
+            minor_of(now["price"]) if now["price"] else None,
+            bool(is_live and now["purchasable"]),
+        )
+
+    def order(self, order_id: int) -> Row:
+        """An order's row as it is in the shop."""
+        with self._lock:
+            return copy.deepcopy(self._tables["orders"].row(order_id))
+
+    def _tell(self, topic: str, name: str, number: int) -> None:
+        """Send the webhooks of a change: the row as its collection shows it, or its id alone when it is gone."""
+        if not self.webhooks.is_heard(topic):
+            return
+        if topic.endswith(".deleted"):
+            self.webhooks.tell(topic, {"id": number})
+            return
+        row = self._tables[name].row(number)
+        if name == "variations":
+            row = self._as_product(row)
+        self.webhooks.tell(topic, row)
+
+    def _as_product(self, row: Row) -> Row:
+        """A variation as a webhook shows it: with a product's fields."""
+        parent = self._tables["products"].row(row["parent_id"])
+        shown = {name: row.get(name, blank) for name, blank in BLANK_PRODUCT.items()}
+        links = item_links(self.home(), f"products/{row['id']}", up=f"products/{row['parent_id']}")
+        return {
+            **shown,
+            "name": f"{parent['name']} - {row['name']}",
+            "slug": slug(f"{parent['name']} {row['name']}"),
+            "attributes": row["attributes"],
+            "reviews_allowed": False,
+            "price_html": self._derived.tag(row),
+            "_links": links,
+        }
 
     def _document(self, route: str) -> Any:
         """The single documents: the site's index (route ""), settings, statuses, currency, tax classes; None for any other route."""

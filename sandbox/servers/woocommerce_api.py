@@ -22,6 +22,7 @@ from sandbox.servers.oauth1 import OAuthRefused, OAuthVerifier
 from sandbox.servers.table import Row, Table
 from sandbox.servers.woocommerce_query import COLLECTIONS, ApiError, Page, only_fields, page_of
 from sandbox.servers.woocommerce_shapes import API, Home, bare_variation_links
+from sandbox.servers.woocommerce_webhooks import Webhooks
 from sandbox.servers.woocommerce_writes import Writer
 
 JSON_TYPE = "application/json; charset=UTF-8"
@@ -47,6 +48,8 @@ class Api:
         home: Home,
         zone: str,
         writer: Writer | None = None,
+        webhooks: Webhooks | None = None,
+        lock: Any = None,
         documents: Callable[[str], Any] = lambda _: None,
         is_behind_tls_header: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -58,11 +61,12 @@ class Api:
         self._home = home
         self._zone = zone
         self._writer = writer
+        self._webhooks = webhooks
         self._documents = documents
         self._is_behind_tls_header = is_behind_tls_header
         self._clock = clock
         self._oauth = OAuthVerifier()
-        self._lock = threading.RLock()
+        self._lock = lock or threading.RLock()
 
     def answer(self, request: Request) -> Response:
         """Answer one request; never raises for what a client sends."""
@@ -172,7 +176,7 @@ class Api:
         if match := re.fullmatch(r"orders/(\d+)/(refunds|notes)(?:/(\d+))?", route):
             return self._order_route(int(match[1]), match[2], match[3], method, reads=reads)
         if match := re.fullmatch(
-            r"(products/categories|products|orders|customers|taxes|coupons|variations)/(\d+)", route
+            r"(products/categories|products|orders|customers|taxes|coupons|variations|webhooks)/(\d+)", route
         ):
             name, number = match[1], int(match[2])
             if reads:
@@ -321,6 +325,8 @@ class Api:
         return self._answer(row, allow, status=201, extra=[("Location", location)])
 
     def _create(self, name: str, parent: int | None, request: Request, allow: str) -> Response:
+        if name == "webhooks" and self._webhooks is not None:
+            return self._created(self._webhooks.create(_json(request)), allow)
         row = self._writing().create(name, parent, _json(request), is_strict=True)
         return self._created(self._shown(name, row, parent), allow)
 
@@ -332,11 +338,15 @@ class Api:
         writer = self._writing()
         body = _json(request)
         self._known(name, number, status=400, parent=parent)
+        if name == "webhooks" and self._webhooks is not None:
+            return self._answer(self._webhooks.update(number, body), allow)
         return self._answer(writer.update(name, number, body, is_strict=True), allow)
 
     def _delete(self, name: str, number: int, parent: int | None, request: Request, allow: str) -> Response:
         self._known(name, number, parent=parent)
         is_forced = request.parameter("force") in ("1", "true")
+        if name == "webhooks" and self._webhooks is not None:
+            return self._answer(self._webhooks.delete(number, is_forced=is_forced), allow)
         return self._answer(self._writing().delete(name, number, is_forced=is_forced), allow)
 
     def _batch(self, name: str, parent: int | None, request: Request) -> Response:
@@ -355,6 +365,7 @@ def invalid_id(name: str, status: int) -> ApiError:
         "taxes": "woocommerce_rest_invalid_id",
         "coupons": "woocommerce_rest_shop_coupon_invalid_id",
         "products/categories": "woocommerce_rest_term_invalid",
+        "webhooks": "woocommerce_rest_shop_webhook_invalid_id",
     }
     return ApiError(status, codes[name], "Invalid ID.")
 

@@ -115,7 +115,7 @@ class Derived:
             row["price"] = row["sale_price"] if is_reduced else row["regular_price"]
             row["purchasable"] = row["price"] != ""
             if "price_html" in row:
-                row["price_html"] = self._tag(row)
+                row["price_html"] = self.tag(row)
         if row["manage_stock"] is True:
             settle_stock(row)
 
@@ -124,7 +124,8 @@ class Derived:
         starts, ends = row["date_on_sale_from_gmt"], row["date_on_sale_to_gmt"]
         return (starts is None or starts <= now) and (ends is None or now <= ends)
 
-    def _tag(self, row: Row) -> str:
+    def tag(self, row: Row) -> str:
+        """The price tag of a row."""
         if row["price"] == "":
             return ""
         rate = self._taxes.rate_of(row["tax_class"]) if row["tax_status"] == "taxable" else 0

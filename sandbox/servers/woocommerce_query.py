@@ -19,6 +19,7 @@ DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}:\d{2})(?:\.\d+)?(Z|[+
 MAX_PAGE = 100
 _PAGING = ("page", "per_page", "_fields", "oauth_", "consumer_")
 PRODUCT_STATUSES = ("any", "future", "trash", "draft", "pending", "private", "publish")
+WEBHOOK_FILTERS = ("all", "active", "disabled", "paused")
 ORDER_FILTERS = ("any", "trash", "auto-draft", *ORDER_STATUSES)
 
 
@@ -101,6 +102,9 @@ COLLECTIONS: dict[str, Collection] = {
         has_dates=False,
     ),
     "products/categories": Collection(_TERMS, ("name", "asc"), has_dates=False),
+    "webhooks": Collection(
+        {"date": "date_created_gmt", "id": "id", "title": "name"}, ("date", "desc"), statuses=WEBHOOK_FILTERS
+    ),
     "taxes": Collection({"id": "id", "order": "order", "priority": "priority"}, ("order", "asc"), has_dates=False),
 }
 
@@ -197,7 +201,7 @@ def _key(value: Any) -> tuple[int, float, str]:
 def _by_status(collection: Collection, table: Table, ids: list[int], query: Mapping[str, str]) -> list[int]:
     if not collection.statuses:
         return ids
-    wanted = query.get("status", "any")
+    wanted = query.get("status", "all" if collection.statuses == WEBHOOK_FILTERS else "any")
     if "orders" in COLLECTIONS and collection is COLLECTIONS["orders"]:
         several = [
             _choice("status", one, collection.statuses, f"status[{i}]") for i, one in enumerate(wanted.split(","))
@@ -205,6 +209,8 @@ def _by_status(collection: Collection, table: Table, ids: list[int], query: Mapp
     else:
         several = [_choice("status", wanted, collection.statuses)]
     accepted = set(several)
+    if "all" in accepted:
+        return ids
     if "any" in accepted:
         return [row_id for row_id in ids if table.value(row_id, "status") != "trash"]
     return [row_id for row_id in ids if table.value(row_id, "status") in accepted]

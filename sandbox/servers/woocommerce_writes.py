@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from sandbox.servers.money import half_up, printed_one, two_decimals
+from sandbox.servers.money import half_up, minor_of, printed_one, two_decimals
 from sandbox.servers.slugs import slug
 from sandbox.servers.table import Row, Table
 from sandbox.servers.woocommerce_catalogue import Catalogue, Derived, TaxClasses, gmt_of, local_of, settle_stock
@@ -69,11 +69,14 @@ _PLAIN = (
     "global_unique_id",
     "sku",
 )
-_CAN_BE_CANCELLED_WITH_STOCK = ("processing", "on-hold", "completed")
+_TAKES_STOCK = ("processing", "on-hold", "completed")
 
 
 class Writer:
-    """Applies writes to the tables. ``clock`` gives the shop's present, ``zone`` the one it prints, ``home`` its URL."""
+    """Applies writes to the tables. ``clock`` gives the shop's present, ``zone`` the one it prints, ``home`` its URL.
+
+    ``tell(topic, collection, id)`` is called after each change that the shop's webhooks know of.
+    """
 
     def __init__(
         self,
@@ -86,7 +89,9 @@ class Writer:
         zone: str,
         currency: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tell: Callable[[str, str, int], None] = lambda topic, name, number: None,
     ) -> None:
+        self._tell = tell
         self._tables = tables
         self._catalogue = catalogue
         self._derived = derived
@@ -96,6 +101,8 @@ class Writer:
         self._currency = currency
         self._clock = clock
         self._notes: dict[int, list[Row]] = {}
+        self._unreduced: set[int] = set()
+        self._told: list[tuple[str, str, int]] = []
         self._last_note = 0
         self._last_part = 50_000_000
 
@@ -106,25 +113,31 @@ class Writer:
         if is_strict:
             _check_types(name, body)
         if name == "products":
-            return self._create_product(body)
+            row = self._create_product(body)
+            self._tell("product.created", name, row["id"])
+            return row
         if name == "variations" and parent is not None:
-            return self._create_variation(parent, body)
+            row = self._create_variation(parent, body)
+            self._tell("product.created", name, row["id"])
+            return row
         if name == "orders":
             return self._create_order(body)
         if name == "refunds" and parent is not None:
-            return self._create_refund(parent, body)
+            row = self._create_refund(parent, body)
+            self._tell("order.updated", "orders", parent)
+            return row
         raise ApiError(405, "rest_not_writable", f"The sandbox creates no {name}.")
 
     def update(self, name: str, number: int, body: Row, *, is_strict: bool) -> Row:
         """PUT one row that is known to exist, as the reply shows it."""
         if is_strict:
             _check_types(name, body)
-        if name == "products":
-            return self._update_product(number, body)
-        if name == "variations":
-            return self._update_variation(number, body)
-        if name == "orders":
-            return self._update_order(number, body)
+        updates = {"products": self._update_product, "variations": self._update_variation, "orders": self._update_order}
+        if name in updates:
+            row = updates[name](number, body)
+            self._tell("order.updated" if name == "orders" else "product.updated", name, number)
+            self._tell_of_stock()
+            return row
         raise ApiError(405, "rest_not_writable", f"The sandbox updates no {name}.")
 
     def delete(self, name: str, number: int, *, is_forced: bool) -> Row:
@@ -147,6 +160,8 @@ class Writer:
             row["status"] = "trash"
             self._touch(row)
             table.put(number, row)
+        if name in ("products", "variations", "orders"):
+            self._tell("order.deleted" if name == "orders" else "product.deleted", name, number)
         return self._edited(before) if name == "products" else before
 
     def batch(self, name: str, parent: int | None, body: Row) -> Row:
@@ -376,11 +391,11 @@ class Writer:
             if one.get("value") is None:
                 merged.pop(key, None)
             else:
-                number = merged[key]["id"] if key in merged else self._part()
+                number = merged[key]["id"] if key in merged else self.part()
                 merged[key] = meta(number, key, one["value"])
         return list(merged.values())
 
-    def _part(self) -> int:
+    def part(self) -> int:
         """Id of a new line, custom field or tax."""
         self._last_part += 1
         return self._last_part
@@ -418,30 +433,67 @@ class Writer:
         row["is_editable"] = status in ("pending", "on-hold", "auto-draft")
         row["needs_payment"] = status in ("pending", "failed") and float(row["total"]) > 0
         self._tables["orders"].put(int(row["id"]), row)
+        if status in _TAKES_STOCK and row["id"] in self._unreduced:
+            self._take_stock(row)
         text = (
             f"Order status changed from {ORDER_STATUSES.get(before, before)} to {ORDER_STATUSES.get(status, status)}."
         )
         self.add_note(int(row["id"]), {"note": text})
-        if status == "cancelled" and before in _CAN_BE_CANCELLED_WITH_STOCK:
+        if status == "cancelled" and before in _TAKES_STOCK:
             self._give_back(row)
         if status == "refunded":
-            left = _minor(row["total"]) + sum(_minor(refund["total"]) for refund in row["refunds"])
+            left = minor_of(row["total"]) + sum(minor_of(refund["total"]) for refund in row["refunds"])
             if left > 0:
                 self._add_refund(row, left, "Order fully refunded.", [], [])
 
+    def _take_stock(self, order: Row) -> None:
+        """Lower the stock of what an order holds, once: below 0 if need be, as an order made through the API may."""
+        self._unreduced.discard(order["id"])
+        changes = []
+        for line in order["line_items"]:
+            held = self._stock_row(line)
+            if held is None:
+                continue
+            name, row = held
+            before = row["stock_quantity"] or 0
+            row["stock_quantity"] = before - line["quantity"]
+            if name == "products":
+                row["total_sales"] += line["quantity"]
+            settle_stock(row)
+            self._touch(row)
+            self._tables[name].put(row["id"], row)
+            if row.get("type") == "variable":
+                self._share_stock(row)
+            text = str(line["quantity"])
+            line["meta_data"] = [*line["meta_data"], line_meta(self.part(), "_reduced_stock", text)]
+            changes.append(f"{line['name']} ({before}&rarr;{before - line['quantity']})")
+            self._told.append(("product.updated", name, row["id"]))
+        self._tables["orders"].put(order["id"], order)
+        if changes:
+            self.add_note(order["id"], {"note": f"Stock levels reduced: {', '.join(changes)}"})
+
+    def _stock_row(self, line: Row) -> tuple[str, Row] | None:
+        """The collection and a copy of the row whose stock a line is taken from; None when none is kept."""
+        variation = self._tables["variations"]
+        name, number = "products", line["product_id"]
+        if line["variation_id"] in variation and variation.value(line["variation_id"], "manage_stock") != "parent":
+            name, number = "variations", line["variation_id"]
+        if number not in self._tables[name]:
+            return None
+        row = copy.deepcopy(self._tables[name].row(number))
+        return (name, row) if row["manage_stock"] is True else None
+
     def _give_back(self, order: Row) -> None:
         for line in order["line_items"]:
-            name, number = (
-                ("variations", line["variation_id"]) if line["variation_id"] else ("products", line["product_id"])
-            )
-            if number not in self._tables[name]:
+            held = self._stock_row(line)
+            if held is None:
                 continue
-            row = copy.deepcopy(self._tables[name].row(number))
-            if row["manage_stock"] is True:
-                row["stock_quantity"] = (row["stock_quantity"] or 0) + line["quantity"]
-                settle_stock(row)
-                self._touch(row)
-                self._tables[name].put(number, row)
+            name, row = held
+            row["stock_quantity"] = (row["stock_quantity"] or 0) + line["quantity"]
+            settle_stock(row)
+            self._touch(row)
+            self._tables[name].put(row["id"], row)
+            self._told.append(("product.updated", name, row["id"]))
 
     def _create_order(self, body: Row) -> Row:
         number = self._tables["orders"].next_id()
@@ -456,7 +508,7 @@ class Writer:
         row = copy.deepcopy(BLANK_ORDER)
         local, gmt = self._now()
         key = f"wc_order_sandbox{number:06d}"
-        lines = [self._sold_line(line) for line in body.get("line_items") or []]
+        lines = [self.sold_line(line) for line in body.get("line_items") or []]
         row |= {
             "id": number,
             "currency": body.get("currency", self._currency),
@@ -477,22 +529,36 @@ class Writer:
             "line_items": lines,
             "payment_url": f"{self._home()}/checkout/order-pay/{number}/?pay_for_order=true&key={key}",
         }
-        net = sum(_minor(line["total"]) for line in lines)
-        tax = sum(_minor(line["total_tax"]) for line in lines)
+        net = sum(minor_of(line["total"]) for line in lines)
+        tax = sum(minor_of(line["total_tax"]) for line in lines)
         row["cart_tax"] = row["total_tax"] = two_decimals(tax)
         row["total"] = two_decimals(net + tax)
-        row["tax_lines"] = self._tax_lines(lines)
+        row["tax_lines"] = self.tax_lines(lines)
         row["needs_payment"] = net + tax > 0
         row["needs_processing"] = any(line["product_id"] for line in lines)
         row["_links"] = order_links(self._home(), number, row["customer_id"])
-        self._tables["orders"].put(number, row)
         wanted = "processing" if body.get("set_paid") else str(body.get("status", "pending"))
-        if wanted != "pending":
-            row["status"] = wanted if wanted in WRITABLE_STATUSES else "pending"
+        return self.open_order(row, wanted if wanted in WRITABLE_STATUSES else "pending")
+
+    def open_order(self, row: Row, status: str) -> Row:
+        """Put a new order down, pending, and let it enter its first status: stock is taken, and everybody told."""
+        number = int(row["id"])
+        self._unreduced.add(number)
+        self._tables["orders"].put(number, row)
+        if status != "pending":
+            row["status"] = status
             self._enter_status(row, "pending")
+        self._tell("order.created", "orders", number)
+        self._tell("order.updated", "orders", number)
+        self._tell_of_stock()
         return self._tables["orders"].row(number)
 
-    def _sold_line(self, sent: Row) -> Row:
+    def _tell_of_stock(self) -> None:
+        for topic, name, number in dict.fromkeys(self._told):
+            self._tell(topic, name, number)
+        self._told.clear()
+
+    def sold_line(self, sent: Row) -> Row:
         """A line of a new order at the shop's own price; an unknown product gives an empty line and no error."""
         variation_id, product_id = int(sent.get("variation_id") or 0), int(sent.get("product_id") or 0)
         name, number = ("variations", variation_id) if variation_id else ("products", product_id)
@@ -501,13 +567,13 @@ class Writer:
         known = table.row(number) if number in table else None
         rate = self._taxes.rate_of(known["tax_class"]) if known and known["tax_status"] == "taxable" else 0
         empty_rate = max(self._taxes.by_rate, default=0)
-        gross = _minor(known["price"] or "0") * quantity if known else 0
+        gross = minor_of(known["price"] or "0") * quantity if known else 0
         net = half_up(gross * 10_000, 10_000 + rate)
         amounts = {"subtotal": net, "subtotal_tax": gross - net, "total": net, "total_tax": gross - net}
         tax_id = self._taxes.rate_ids.get(rate if known else empty_rate)
         taxes = [{"id": tax_id, "total": two_decimals(gross - net), "subtotal": two_decimals(gross - net)}]
         return {
-            "id": self._part(),
+            "id": self.part(),
             "name": known["name"] if known else str(sent.get("name", "")),
             "product_id": (known.get("parent_id") or number) if known else 0,
             "variation_id": variation_id if known else 0,
@@ -523,17 +589,17 @@ class Writer:
             "parent_name": self._tables["products"].row(known["parent_id"])["name"] if known and variation_id else None,
         }
 
-    def _tax_lines(self, lines: list[Row], shipping: Mapping[int, int] | None = None) -> list[Row]:
+    def tax_lines(self, lines: list[Row], shipping: Mapping[int, int] | None = None) -> list[Row]:
         """Taxes of lines summed by rate; ``shipping``: tax of the delivery by rate id."""
         held: dict[int, int] = {}
         for line in lines:
             for tax in line["taxes"]:
-                held[tax["id"]] = held.get(tax["id"], 0) + _minor(tax["total"])
+                held[tax["id"]] = held.get(tax["id"], 0) + minor_of(tax["total"])
         rates = {number: rate for rate, number in self._taxes.rate_ids.items()}
         delivery = shipping or {}
         return [
             {
-                "id": self._part(),
+                "id": self.part(),
                 "rate_code": f"{self._taxes.country}-{self._taxes.label(rates[number]).upper()}-1",
                 "rate_id": number,
                 "label": self._taxes.label(rates[number]),
@@ -553,9 +619,9 @@ class Writer:
             raise ApiError(404, "woocommerce_rest_invalid_order_id", "Invalid order ID.")
         order = self._tables["orders"].row(order_id)
         lines, shipping = self._refunded_lines(order, body.get("line_items") or [])
-        by_line = -sum(_minor(line["total"]) + _minor(line["total_tax"]) for line in (*lines, *shipping))
-        amount = _minor(str(body["amount"])) if body.get("amount") not in (None, "") else by_line
-        left = _minor(order["total"]) + sum(_minor(refund["total"]) for refund in order["refunds"])
+        by_line = -sum(minor_of(line["total"]) + minor_of(line["total_tax"]) for line in (*lines, *shipping))
+        amount = minor_of(str(body["amount"])) if body.get("amount") not in (None, "") else by_line
+        left = minor_of(order["total"]) + sum(minor_of(refund["total"]) for refund in order["refunds"])
         if amount <= 0 or amount > left:
             raise ApiError(500, "woocommerce_rest_cannot_create_order_refund", "Invalid refund amount.", 500)
         if body.get("api_refund", True):
@@ -571,12 +637,12 @@ class Writer:
             kind, line = sold.get(int(wanted.get("id") or 0), (None, None))
             if kind is None or line is None:
                 continue
-            net = _minor(f"{float(wanted.get('refund_total') or 0):.2f}")
+            net = minor_of(f"{float(wanted.get('refund_total') or 0):.2f}")
             taxes = {
-                int(tax["id"]): _minor(f"{float(tax['refund_total']):.2f}") for tax in wanted.get("refund_tax") or []
+                int(tax["id"]): minor_of(f"{float(tax['refund_total']):.2f}") for tax in wanted.get("refund_tax") or []
             }
             back = copy.deepcopy(line)
-            number = self._part()
+            number = self.part()
             is_item = kind == "line_items"
             back |= {
                 "id": number,
@@ -603,12 +669,12 @@ class Writer:
         refunds = self._tables["refunds"]
         number = refunds.next_id()
         order_id = int(order["id"])
-        left = _minor(order["total"]) + sum(_minor(refund["total"]) for refund in order["refunds"])
+        left = minor_of(order["total"]) + sum(minor_of(refund["total"]) for refund in order["refunds"])
         local, gmt = self._now()
         delivery: dict[int, int] = {}
         for line in shipping:
             for tax in line["taxes"]:
-                delivery[tax["id"]] = delivery.get(tax["id"], 0) + _minor(tax["total"])
+                delivery[tax["id"]] = delivery.get(tax["id"], 0) + minor_of(tax["total"])
         row: Row = {
             "id": number,
             "parent_id": order_id,
@@ -618,15 +684,15 @@ class Writer:
             "reason": reason,
             "refunded_by": 1,
             "refunded_payment": False,
-            "meta_data": [meta(self._part(), "_refund_type", "full" if amount >= left else "partial")],
+            "meta_data": [meta(self.part(), "_refund_type", "full" if amount >= left else "partial")],
             "line_items": lines,
             "shipping_lines": shipping,
-            "tax_lines": self._tax_lines(lines, delivery),
+            "tax_lines": self.tax_lines(lines, delivery),
             "fee_lines": [],
             "_links": refund_links(self._home(), order_id, number),
         }
         refunds.put(number, row)
-        tax = sum(_minor(line["total_tax"]) for line in (*lines, *shipping))
+        tax = sum(minor_of(line["total_tax"]) for line in (*lines, *shipping))
         held = copy.deepcopy(self._tables["orders"].row(order_id))
         held["refunds"].append(
             {"id": number, "reason": reason, "total": two_decimals(-amount), "total_tax": two_decimals(tax)}
@@ -686,10 +752,3 @@ def _integer(value: Any) -> int:
     """A quantity as PHP reads it: leading digits, else 0."""
     match = re.match(r"\s*-?\d+", str(value))
     return int(match[0]) if match else 0
-
-
-def _minor(text: str) -> int:
-    """ "12.34" in minor units."""
-    sign = -1 if text.startswith("-") else 1
-    whole, _, decimals = text.lstrip("-").partition(".")
-    return sign * (int(whole or 0) * 100 + int((decimals + "00")[:2]))
