@@ -16,6 +16,9 @@ SYNC = "sync"
 TRANSMISSION = "order_transmission"
 """Group of the orders that go out to a system as files, and of the job that sends them."""
 
+OPERATIONS = "operations"
+"""Group, and first part of the keys, of what watches over the rest."""
+
 RETAILER = dg.AssetKey(["retailer"])
 """retailer.yaml as the tables of the schema `retailer`."""
 
@@ -58,3 +61,8 @@ def read_step(system_code: str) -> str:
 def schema_step(schema: str) -> str:
     """Step that builds the models of one SQL folder."""
     return f"build_{schema}"
+
+
+def operations_key(name: str) -> dg.AssetKey:
+    """Asset of operations: its incidents, its exchanges."""
+    return dg.AssetKey([OPERATIONS, name])

@@ -12,16 +12,22 @@ from pathlib import Path
 import dagster as dg
 
 from assets.channels import channel_assets, sync_keys
+from assets.impact import AssetImpact
 from assets.kpis import kpi_assets
+from assets.operations import operations_assets
 from assets.orders import order_assets, transmission_keys
 from assets.publication import PublicationStep, publication_assets
 from assets.referentials import referential_assets
 from assets.runtime import Runtime, build_runtime
 from assets.sources import source_assets
+from assets.stock_book import stock_book_assets
 from orchestration.decisions import decision_jobs
+from orchestration.housekeeping import housekeeping_job
 from orchestration.jobs import channel_job, jobs, order_job
+from orchestration.news import news_sensors
 from orchestration.schedules import schedules
 from orchestration.sensors import WatchedFolder, file_arrival_sensor
+from orchestration.watch import incidents_sensor
 from resources.connectors.sdk.feed import load_feeds
 from resources.retailer import FilesSystem
 from resources.settings import Settings
@@ -30,20 +36,26 @@ from resources.settings import Settings
 def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationStep] | None = None) -> dg.Definitions:
     """All definitions of the retailer in ``runtime``. Opens no file, no database and no connection.
 
+    Schedules and sensors start running under `etalon up`, and stopped elsewhere: there a person turns them on.
+
     ``publications``: what is published; everything by default.
     """
     sent_apart = transmission_keys(runtime)
     synced_apart = sync_keys(runtime)
     folders = {system.code: watched(system) for system in runtime.retailer.systems if isinstance(system, FilesSystem)}
+    is_service = runtime.settings.is_service
+    assets = [
+        *source_assets(runtime),
+        *referential_assets(runtime),
+        *kpi_assets(runtime),
+        *order_assets(runtime),
+        *channel_assets(runtime),
+        *stock_book_assets(runtime),
+        *publication_assets(runtime, publications),
+    ]
+    impact = AssetImpact(assets)
     return dg.Definitions(
-        assets=[
-            *source_assets(runtime),
-            *referential_assets(runtime),
-            *kpi_assets(runtime),
-            *order_assets(runtime),
-            *channel_assets(runtime),
-            *publication_assets(runtime, publications),
-        ],
+        assets=[*assets, *operations_assets(runtime, impact)],
         jobs=[
             *jobs(
                 (code for code, connector in runtime.connectors.items() if connector.streams()),
@@ -51,9 +63,14 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
             ),
             *([order_job(sent_apart)] if sent_apart else []),
             *([channel_job(synced_apart), *decision_jobs(runtime)] if synced_apart else []),
+            housekeeping_job(runtime),
         ],
-        schedules=schedules(runtime.retailer),
-        sensors=[file_arrival_sensor(folders)] if folders else [],
+        schedules=schedules(runtime.retailer, is_running=is_service),
+        sensors=[
+            *([file_arrival_sensor(folders, is_running=is_service)] if folders else []),
+            incidents_sensor(runtime, impact, is_running=is_service),
+            *news_sensors((key for asset in assets for key in asset.keys), is_running=is_service),
+        ],
         executor=dg.in_process_executor,
     )
 

@@ -1,0 +1,196 @@
+"""Watching: what notices by itself that something is wrong. A sensor, a background thread for long-lived workers, the end of a run.
+
+Belongs here: when to look, and what Dagster knows that the operations store does not: how runs ended.
+"""
+
+# No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import sqlalchemy as sa
+
+from assets.operations import Look, look_around
+from assets.runtime import Runtime
+from orchestration.jobs import HOURLY_INCREMENTAL, NIGHTLY_FULL
+from resources.errors import EtalonError
+from resources.incidents.facts import OWN
+from resources.incidents.service import RUN
+from resources.operations import ExchangeEntry, Operations
+from resources.operations.incidents import ImpactOf
+
+INCIDENTS = "incidents"
+EVERY_S = 30
+ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
+RUNS_A_LOOK = 100
+FIRST_LOOK_BACK = timedelta(hours=1)
+
+_AD_HOC = "__ASSET_JOB"
+_ALSO_MENDED = {
+    NIGHTLY_FULL: (NIGHTLY_FULL, HOURLY_INCREMENTAL, _AD_HOC),
+    HOURLY_INCREMENTAL: (HOURLY_INCREMENTAL, _AD_HOC),
+}
+"""A whole run of the first does all that the others do."""
+
+_log = logging.getLogger(__name__)
+
+
+def incidents_sensor(runtime: Runtime, impact: ImpactOf, *, is_running: bool = False) -> dg.SensorDefinition:
+    """Journals how runs ended, makes the incidents say what is wrong now, and tells people. Starts no run."""
+
+    @dg.sensor(
+        name=INCIDENTS,
+        minimum_interval_seconds=EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING if is_running else dg.DefaultSensorStatus.STOPPED,
+        description="Looks at how things stand every 30 seconds: incidents open and close by themselves, and alerts go out.",
+    )
+    def incidents(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        since_at = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC) - FIRST_LOOK_BACK
+        upto_at = journal_ended_runs(runtime.operations, context.instance, since_at=since_at)
+        look = look_around(runtime, impact)
+        changed = (*look.refreshed.opened, *look.refreshed.reopened, *look.refreshed.closed)
+        told = f"{look.refreshed.open_qty} open" + (f", changed: {', '.join(map(str, changed))}" if changed else "")
+        return dg.SensorResult(skip_reason=dg.SkipReason(told), cursor=upto_at.isoformat())
+
+    return incidents
+
+
+def journal_ended_runs(operations: Operations, instance: dg.DagsterInstance, *, since_at: datetime) -> datetime:
+    """Journal the runs that ended since an instant; gives the instant to go on from."""
+    records = instance.get_run_records(
+        filters=dg.RunsFilter(statuses=ENDED, updated_after=since_at),
+        limit=RUNS_A_LOOK,
+        order_by="update_timestamp",
+        ascending=True,
+    )
+    for record in records:
+        journal_run(operations, instance, record.dagster_run, at=_aware(record.update_timestamp))
+    return max((_aware(record.update_timestamp) for record in records), default=since_at)
+
+
+def journal_run(operations: Operations, instance: dg.DagsterInstance, run: dg.DagsterRun, *, at: datetime) -> None:
+    """One line per failed step of a run; of a good one, a line for each failing job that it mends. Once per run, however often called."""
+    known = operations.watching.journal(system_code=OWN, kinds=(RUN,), limit=2000)
+    if any(line.request_id == run.run_id for line in known):
+        return
+    if run.status is dg.DagsterRunStatus.FAILURE:
+        failed = _failures(instance, run)
+        operations.add_exchange(
+            *(
+                _line(run, at, f"{run.job_name}/{step}" if step else run.job_name, text, is_ok=False)
+                for step, text in failed
+            )
+        )
+    elif run.status is dg.DagsterRunStatus.SUCCESS:
+        mended = (run.job_name,) if run.asset_selection else _ALSO_MENDED.get(run.job_name, (run.job_name,))
+        last = {(line.stream or "").partition("/")[0]: line.is_ok for line in known}
+        operations.add_exchange(
+            *(_line(run, at, job, "the run ended well", is_ok=True) for job in mended if last.get(job) is False)
+        )
+
+
+class BackgroundWatch:
+    """Looks around in a thread of its own, so that a worker that must be quick never waits for it, nor for a mail server.
+
+    ``clock_s``: a clock that only grows, in seconds. Build it once and call :meth:`tick` as often as is convenient.
+    """
+
+    def __init__(
+        self, runtime: Runtime, impact: Callable[[], ImpactOf], *, every_s: float, clock_s: Callable[[], float]
+    ) -> None:
+        self._runtime = runtime
+        self._make_impact = impact
+        self._impact: ImpactOf | None = None
+        self._every_s = every_s
+        self._clock_s = clock_s
+        self._next_s = clock_s()
+        self._thread: threading.Thread | None = None
+
+    def tick(self) -> bool:
+        """Start a look when one is due and none is under way; returns at once, and says whether one was started."""
+        now_s = self._clock_s()
+        if now_s < self._next_s or (self._thread is not None and self._thread.is_alive()):
+            return False
+        self._next_s = now_s + self._every_s
+        self._thread = threading.Thread(target=self._look, name="incidents", daemon=True)
+        self._thread.start()
+        return True
+
+    def close(self, timeout_s: float = 15.0) -> None:
+        """Wait for the look that is under way."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _look(self) -> None:
+        try:
+            if self._impact is None:
+                self._impact = self._make_impact()
+            look_around(self._runtime, self._impact, at_most_every=timedelta(seconds=self._every_s / 2))
+        except EtalonError as error:
+            _log.error("the look for incidents failed: %s", error)
+        except sa.exc.OperationalError as error:
+            # The database is away or busy: the worker goes on, and the next tick looks again.
+            _log.error("the look for incidents failed, the operations store does not answer: %s", type(error).__name__)
+
+
+def look_after_run(runtime: Runtime, impact: ImpactOf, instance: dg.DagsterInstance, run_id: str) -> Look:
+    """At the end of a run on the command line: no sensor may be there to see it."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None:
+        journal_run(runtime.operations, instance, run, at=runtime.settings.clock()())
+    return look_around(runtime, impact)
+
+
+def _failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[tuple[str, str]]:
+    """(step, what it said) of each step that failed; without one, what is said of the run."""
+    steps = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    found = []
+    for record in steps:
+        event = record.event_log_entry.dagster_event
+        if event is None or event.step_key is None:
+            continue
+        error = event.step_failure_data.error
+        cause = error.cause if error is not None and error.cause is not None else error
+        found.append((event.step_key, _told(cause.message, cause.cls_name) if cause else "failed without a message"))
+    if found:
+        return found
+    ends = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
+    messages = [record.event_log_entry.dagster_event for record in ends]
+    return [("", next((event.message for event in messages if event and event.message), "the run failed"))]
+
+
+def _told(message: str, class_name: str | None) -> str:
+    """Our own errors hold no secret and no personal value; of any other its class alone, the run's page shows the rest."""
+    if class_name in _own_errors():
+        return message.partition(": ")[2].strip() or message.strip()
+    return f"{class_name or 'an error'}; the run's page in the UI shows it"
+
+
+def _own_errors() -> frozenset[str]:
+    found, waiting = set(), [EtalonError]
+    while waiting:
+        one = waiting.pop()
+        found.add(one.__name__)
+        waiting += one.__subclasses__()
+    return frozenset(found)
+
+
+def _line(run: dg.DagsterRun, at: datetime, stream: str, detail: str, *, is_ok: bool) -> ExchangeEntry:
+    return ExchangeEntry(
+        at=at,
+        run_id=run.run_id,
+        system_code=OWN,
+        stream=stream,
+        kind=RUN,
+        is_ok=is_ok,
+        detail=detail,
+        outcome="complete" if is_ok else "failed",
+        request_id=run.run_id,
+    )
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
