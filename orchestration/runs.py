@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import dagster as dg
 
 from assets.channels import RECEIPTS, sync_keys, written_channels
+from assets.orders import sending_systems
 from assets.publication import PublicationStep
 from assets.runtime import Runtime
 from orchestration.definitions import build_definitions
 from orchestration.instance import open_instance, process_tags
-from orchestration.jobs import CHANNEL_SYNC, HOURLY_INCREMENTAL, NIGHTLY_FULL, full_config
+from orchestration.jobs import CHANNEL_SYNC, HOURLY_INCREMENTAL, NIGHTLY_FULL, ORDER_TRANSMISSION, full_config
 from resources.errors import ConfigurationError, Where
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -106,6 +107,21 @@ def run_sync(runtime: Runtime, channel_codes: Sequence[str], *, plan_only: bool 
         )
     job = build_definitions(runtime).resolve_job_def(CHANNEL_SYNC)
     return _execute(runtime, job, CHANNEL_SYNC, run_config={}, tags={"etalon/mode": "sync"}, selection=wanted)
+
+
+def run_orders(runtime: Runtime) -> RunSummary:
+    """Send the orders that wait to the systems that get them, in this process, on the machine's Dagster instance.
+
+    Raises ConfigurationError when no system gets orders. A step that fails is told in the summary, not raised.
+    """
+    if not sending_systems(runtime):
+        raise ConfigurationError(
+            "no system gets orders",
+            where=Where(file="retailer.yaml", field="systems"),
+            action="give the system that books orders `sends` and `out_folder` (docs/orders.md)",
+        )
+    job = build_definitions(runtime).resolve_job_def(ORDER_TRANSMISSION)
+    return _execute(runtime, job, ORDER_TRANSMISSION, run_config={}, tags={"etalon/mode": "orders"}, selection=None)
 
 
 def _execute(

@@ -27,6 +27,9 @@ COMMANDS = ("erp_answers", "place_web_order", "ring_up_ticket", "ship_orders", "
 """What a running sandbox does when asked: the ERP answers its orders, a buyer orders, a till rings, the warehouse ships, the ERP writes
 its stock; `events` tells all that happened since it was last asked."""
 
+REFUSES_EVERY_NTH = 4
+"""The sandbox's ERP refuses one new order of so many, so that there is one to see to."""
+
 
 @dataclass(frozen=True)
 class SandboxPlace:
@@ -109,6 +112,7 @@ def main(arguments: list[str]) -> None:
     """Serve until standard input closes."""
     import time
 
+    from sandbox.erp import RefusalRules
     from sandbox.live import LiveRetailer
     from sandbox.retailer import start_sandbox  # the demo is the only command that knows the sandbox
     from sandbox.webhooks import register_webhooks
@@ -124,6 +128,7 @@ def main(arguments: list[str]) -> None:
         now=datetime.fromisoformat(options["now"]),
         tells_truth=options.get("tells_truth", True),
         live=live is not None,
+        refuses=RefusalRules(every_nth=REFUSES_EVERY_NTH),
     )
     place = {
         "variables": {
