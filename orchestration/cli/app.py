@@ -23,6 +23,7 @@ from orchestration.cli import (
     systems,
     ui,
     up,
+    worker,
 )
 from orchestration.cli.terminal import errors
 from resources.errors import EtalonError
@@ -41,6 +42,7 @@ Going live:
   etalon check shop_fr    does the key work, do the rows fit?
   etalon run --full       read everything, rebuild, publish
   etalon up               all of it as a service, with the fast lane and webhooks
+  etalon worker           the fast lane alone: sales change the shops at once
 \b
 Day to day:
   etalon run              what changed since the last run
@@ -81,6 +83,7 @@ app.add_typer(letters.app, name="letters")
 app.command("kpis")(kpis.kpis)
 app.command("ui")(ui.ui)
 app.command("up")(up.up)
+app.command("worker")(worker.worker)
 app.add_typer(keys.app, name="keys")
 
 

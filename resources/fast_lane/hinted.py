@@ -5,7 +5,7 @@ Belongs here: which hints are read together, and what becomes of them. The word 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,26 +64,35 @@ class HintReader:
         self._pii = pii
         self._clock = clock
         self._worker = worker
+        self._in_flight: set[int] = set()
 
     @property
     def system_code(self) -> str:
         """The system it reads."""
         return self._connector.system_code
 
-    def answer_due(self, *, streams: Sequence[str] | None = None) -> list[Answer]:
-        """Read what is hinted at and due, stream by stream. A reading that fails leaves its hints waiting, longer each time."""
-        answers: list[Answer] = []
+    def answer_due(self, streams: Collection[str]) -> Iterator[tuple[Answer, tuple[int, ...]]]:
+        """Read what is hinted at and due in these streams: answers that hold, each with the ids of its hints.
+
+        The hints are the caller's to mark as done, once it has kept the answer; until then they are not read again. A reading
+        that fails leaves its hints waiting, longer each time.
+        """
+        due = self._operations.hints.due(now=self._clock(), system_code=self.system_code)
+        self._in_flight &= {hint.hint_id for hint in due}
         by_stream: dict[str, list[Hint]] = {}
-        for hint in self._operations.hints.due(now=self._clock(), system_code=self.system_code):
-            if hint.stream in self._streams and (streams is None or hint.stream in streams):
+        for hint in due:
+            if hint.stream in self._streams and hint.stream in streams and hint.hint_id not in self._in_flight:
                 by_stream.setdefault(hint.stream, []).append(hint)
         for name, hints in by_stream.items():
             ids = list(dict.fromkeys(hint.external_id for hint in hints))
             for start in range(0, len(ids), IDS_PER_READING):
                 chunk = ids[start : start + IDS_PER_READING]
                 mine = [hint for hint in hints if hint.external_id in chunk]
-                answers.append(self._answer(self._streams[name], chunk, mine))
-        return answers
+                answer = self._answer(self._streams[name], chunk, mine)
+                if answer.is_good:
+                    hint_ids = tuple(hint.hint_id for hint in mine)
+                    self._in_flight.update(hint_ids)
+                    yield answer, hint_ids
 
     def read(self, stream: Stream, ids: Sequence[str]) -> tuple[Manifest, Answer]:
         """Read rows by id and land them."""
@@ -116,7 +125,6 @@ class HintReader:
     def _answer(self, stream: Stream, ids: Sequence[str], hints: Sequence[Hint]) -> Answer:
         manifest, answer = self.read(stream, ids)
         if answer.is_good:
-            self._operations.hints.done([hint.hint_id for hint in hints], now=self._clock())
             return answer
         error = manifest.error or f"the reading is {manifest.outcome}"
         for hint in self._operations.hints.failed(hints, error=error, now=self._clock()):
