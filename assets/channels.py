@@ -22,7 +22,7 @@ from resources.errors import PermanentError, RetryableError
 from resources.operations.plans import Plan, PlanLine
 from resources.retailer import Channel
 from resources.sync.applying import ApplySummary, apply_pending
-from resources.sync.facts import COLUMNS, Difference, guard_fact, read_difference, write_difference
+from resources.sync.facts import Difference, guard_fact, read_difference, write_difference
 from resources.sync.guards import shown
 from resources.sync.planning import SubjectPlan, plan_channel
 
@@ -31,7 +31,16 @@ NOT_HELD, OBSERVED, ALL_WRITTEN = "not_held", "observed", "all_written"
 GROUP = "channel_sync"
 """Group of the plans and receipts, and the job that makes them."""
 
-_MODELS = ("channels.difference", "channels.guard_fact")
+_MODELS = ("channels.difference", "channels.guard_fact", "channels.desired_price")
+_ROWS = """
+select d.*, p.desired_regular_minor as regular_minor
+from channels.difference as d
+left join channels.desired_price as p
+    on d.channel_code = p.channel_code and d.external_id = p.product_external_id and d.subject = 'price'
+where d.channel_code = ?
+order by d.subject, d.entity, d.external_id, d.location_code, d.attribute
+"""
+_FACTS = "select * from channels.guard_fact where channel_code = ?"
 _SHOWN = 20
 _OBSERVATION_GUARDS = ("observation", "stale_observation")
 RETRIES, RETRY_WAIT_S = 3, 10
@@ -88,15 +97,8 @@ def _differences(runtime: Runtime, channels: Sequence[Channel]) -> dg.AssetsDefi
     def export_differences(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         selected = {key: channel for key, channel in keys.items() if key in context.selected_asset_keys}
         with runtime.writer("differences of channels") as con:
-            columns = ", ".join(COLUMNS)
-            order = "order by subject, entity, external_id, location_code, attribute"
             found = {
-                key: (
-                    con.execute(
-                        f"select {columns} from channels.difference where channel_code = ? {order}", [channel.code]
-                    ).pl(),
-                    con.execute("select * from channels.guard_fact where channel_code = ?", [channel.code]).pl(),
-                )
+                key: tuple(con.execute(query, [channel.code]).pl() for query in (_ROWS, _FACTS))
                 for key, channel in selected.items()
             }
         for number, (key, channel) in enumerate(selected.items()):

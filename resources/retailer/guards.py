@@ -18,15 +18,17 @@ class GuardLimits(Declared):
 
     ``share_from_lines``: under so many lines a plan's shares are not looked at: a small shop's three lines are no mass change.
     ``max_share_pct``: share of the channel's listings that one plan may touch. ``max_price_rise_pct`` and
-    ``max_price_fall_pct``: how far a price may move in one line. ``max_zeroed_qty`` and ``max_zeroed_pct``: listings whose
+    ``max_price_fall_pct``: how far a price may move in one line; ``max_promotion_depth_pct``: how far under the regular price a
+    promotion may be. ``max_zeroed_qty`` and ``max_zeroed_pct``: listings whose
     quantity goes to zero in one plan. ``max_unpublished_qty``: listings taken off sale in one plan. ``max_orders_lag_minutes``:
     how much older than the stock's source the channel's orders may be.
     """
 
     share_from_lines: Positive = 50
     max_share_pct: Percent = Decimal(25)
-    max_price_rise_pct: Positive = 50
-    max_price_fall_pct: Percent = Decimal(30)
+    max_price_rise_pct: Positive = 30
+    max_price_fall_pct: Percent = Decimal(20)
+    max_promotion_depth_pct: Percent = Decimal(60)
     max_zeroed_qty: NotNegative = 250
     max_zeroed_pct: Percent = Decimal(5)
     max_unpublished_qty: NotNegative = 25

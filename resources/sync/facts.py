@@ -39,8 +39,10 @@ COLUMNS: Mapping[str, pl.DataType] = {
     "value_at_risk_minor": pl.Int64(),
     "currency_code": pl.String(),
     "observed_at": pl.Datetime("us", "UTC"),
+    "regular_minor": pl.Int64(),
 }
-"""Columns of a difference: those of the model channels.difference."""
+"""Columns of a difference: those of the model channels.difference, and the regular price that the listing should have, in minor units
+(null where it is not known): what a promotion is measured against."""
 
 
 @dataclass(frozen=True)

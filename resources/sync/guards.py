@@ -7,7 +7,7 @@ Each guard is one function: it measures a plan against its limit and says what i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from resources.connectors.sdk.writing import JsonValue
@@ -21,7 +21,8 @@ EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Measured:
-    """What the guards of one plan look at. ``lines`` are those that would be written; ``reverted``: what a person took back.
+    """What the guards of one plan look at. ``lines`` are those that would be written; ``reverted``: what a person took back;
+    ``regular_minor``: regular price that an item should have, by its external id.
 
     ``now`` is the clock of the planning; ``channel`` says how old an observation may be.
     """
@@ -33,6 +34,7 @@ class Measured:
     limits: GuardLimits
     now: datetime
     reverted: Sequence[PlanLine] = ()
+    regular_minor: Mapping[str, int] = field(default_factory=dict)
 
 
 Guard = Callable[[Measured], HeldReason | None]
@@ -124,6 +126,8 @@ def not_reverted(measured: Measured) -> HeldReason | None:
 
 def share_of_listings(measured: Measured) -> HeldReason | None:
     """A plan that touches much of a channel at once is more often a bad source than a busy day."""
+    if measured.subject == "shipment":
+        return None  # a day's parcels are many of the orders that are open, and status never goes back
     touched = {line.external_id for line in measured.lines}
     reason = _share(measured, len(touched), int(measured.limits.max_share_pct * 100))
     if reason is None:
@@ -167,6 +171,28 @@ def price_rises(measured: Measured) -> HeldReason | None:
         limit=f"{limit} % (max_price_rise_pct)",
         action="look at the prices; then approve, or mend them at their source and reject",
         examples=_examples(over),
+    )
+
+
+def promotion_depth(measured: Measured) -> HeldReason | None:
+    """A promotion far under the regular price is most often a slip of the comma, whatever was there before."""
+    limit = measured.limits.max_promotion_depth_pct
+    depths = [
+        (line, -change)
+        for line in measured.lines
+        if line.attribute == "promotion"
+        and (change := price_change_pct(measured.regular_minor.get(line.external_id), line.after)) is not None
+    ]
+    over = [(line, depth) for line, depth in depths if depth > limit]
+    if not over:
+        return None
+    return HeldReason(
+        guard="promotion_depth",
+        what="promotions are too deep",
+        measured=f"{_lines(len(over))}, the deepest {max(depth for _, depth in over):.1f} % under the regular price",
+        limit=f"{limit} % (max_promotion_depth_pct)",
+        action="look at the promotions; then approve, or mend them at their source and reject",
+        examples=_examples([line for line, _ in over]),
     )
 
 
@@ -229,6 +255,7 @@ CONTENT_GUARDS: tuple[Guard, ...] = (
     share_of_listings,
     price_falls,
     price_rises,
+    promotion_depth,
     no_price_of_zero,
     set_to_zero,
     unpublished,

@@ -54,8 +54,11 @@ def plan_channel(
         fact = difference.facts.get(subject, GuardFact(subject))
         left_out: Counter[str] = Counter()
         lines = []
+        regular: dict[str, int] = {}
         for row in difference.rows.filter(difference.rows["subject"] == subject).iter_rows(named=True):
             line = _line(row)
+            if row["regular_minor"] is not None:
+                regular[line.external_id] = row["regular_minor"]
             reason, line = known.now(line, fact)
             if reason is None:
                 lines.append(line)
@@ -70,6 +73,7 @@ def plan_channel(
             limits=retailer.guards.of(channel.code),
             now=now,
             reverted=[line for line in lines if known.is_reverted(line)],
+            regular_minor=regular,
         )
         proposal = operations.plans.propose(
             channel_code=channel.code,
