@@ -29,7 +29,8 @@ class AssetImpact:
         self._downstream: defaultdict[str, set[str]] = defaultdict(set)
         self._of_step: dict[str, tuple[str, ...]] = {}
         for definition in assets:
-            self._of_step[definition.node_def.name] = tuple(_name(spec.key) for spec in definition.specs)
+            if definition.is_executable:  # what a process outside of any run tells has no step
+                self._of_step[definition.node_def.name] = tuple(_name(spec.key) for spec in definition.specs)
             for spec in definition.specs:
                 for dep in spec.deps:
                     self._downstream[_name(dep.asset_key)].add(_name(spec.key))
