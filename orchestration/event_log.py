@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -53,6 +54,16 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         """Delete all events; files are closed first."""
         self._close_all()
         super().wipe()
+
+    def discard_run(self, run_id: str) -> None:
+        """Remove the file of a run whose events are deleted: Dagster leaves it, empty and as large as it was."""
+        with self._db_lock:
+            engine = self._engines.pop(run_id, None)
+            if engine is not None:
+                engine.dispose()
+            self._initialized_dbs.discard(run_id)
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(self.path_for_shard(run_id) + suffix).unlink(missing_ok=True)
 
     def dispose(self) -> None:
         """Close every file."""

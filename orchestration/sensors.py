@@ -75,7 +75,7 @@ def looked_at(before: Mapping[str, object] | None, now: State, *, stable_s: int,
 
 
 def file_arrival_sensor(
-    folders: Mapping[str, WatchedFolder], *, clock_s: Callable[[], float] = time.time
+    folders: Mapping[str, WatchedFolder], *, clock_s: Callable[[], float] = time.time, is_running: bool = False
 ) -> dg.SensorDefinition:
     """One run for all that arrived since the last tick, in the folder of each file system (system code -> folder).
 
@@ -87,6 +87,7 @@ def file_arrival_sensor(
         name=FILE_ARRIVAL,
         job_name=HOURLY_INCREMENTAL,
         minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING if is_running else dg.DefaultSensorStatus.STOPPED,
         description="A `.done` marker, or a file of a feed without markers, arrived in the folder of a file system.",
     )
     def file_arrival(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:

@@ -1,4 +1,4 @@
-"""`etalon prune`: room on disk. What may go is decided by `resources.pruning`."""
+"""`etalon prune`: room on disk and in the databases. What may go is decided by `orchestration.housekeeping`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import typer
 
 from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console, table
-from resources import pruning
+from orchestration.housekeeping import Ages, Housekept, declared_ages, housekeep
+from orchestration.instance import open_instance
 
 
 def age(text: str) -> timedelta:
@@ -23,31 +24,47 @@ def age(text: str) -> timedelta:
 
 def prune(
     older_than: str = typer.Option(
-        ..., "--older-than", help="Age of the extracts from which on they may go: 90d, 12w.", metavar="AGE"
+        "",
+        "--older-than",
+        help="Age from which on everything may go: 90d, 12w. Left out: the ages of the settings ETALON_KEEP_*_DAYS.",
+        metavar="AGE",
+        show_default=False,
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only tell what would go."),
 ) -> None:
-    """Remove raw payloads and loaded canonical files of old extracts. The warehouse, quarantine and manifests stay.
+    """Remove what is old and done with: raw payloads, loaded canonical files, runs with their events, settled rows.
 
-    Of an extract that the warehouse does not have yet nothing goes, however old it is.
+    The warehouse, quarantine, manifests and what waits for anything stay. Of an extract that the warehouse does not have yet
+    nothing goes, however old it is. `etalon up` does the same each night (job `housekeeping`).
 
     \b
     Examples:
-      etalon prune --older-than 90d --dry-run
+      etalon prune --dry-run
       etalon prune --older-than 90d
     """
-    kept = age(older_than)
+    kept = age(older_than) if older_than else None
     runtime = open_runtime()
-    before = runtime.settings.clock()() - kept
-    pruned = pruning.prune(runtime.operations, runtime.landing, before=before, only_count=dry_run)
-    listed = table(
-        f"Of extracts before {before:%Y-%m-%d %H:%M} UTC", "what", "quantity", "MB", right=("quantity", "MB")
-    )
-    listed.add_row("raw payloads, by extract", f"{pruned.raw_extracts_qty:,}", f"{pruned.raw_bytes / 1e6:,.1f}")
-    listed.add_row("canonical files", f"{pruned.canonical_files_qty:,}", f"{pruned.canonical_bytes / 1e6:,.1f}")
-    console.print(listed)
-    if pruned.waiting_qty:
-        console.print(
-            f"{pruned.waiting_qty} old extracts stay: the warehouse lacks rows of them; `etalon run` loads them."
-        )
+    ages = declared_ages(runtime) if kept is None else Ages(kept, kept, kept)
+    with open_instance(runtime.settings.dagster_dir, runtime.settings.postgres_url) as instance:
+        done = housekeep(runtime, instance, ages, only_count=dry_run)
+    show_housekept(done, ages)
     console.print("Nothing was removed." if dry_run else "Removed.")
+
+
+def show_housekept(done: Housekept, ages: Ages) -> None:
+    """What went, by kind."""
+    files = done.files
+    listed = table("Old and done with", "what", "older than", "quantity", "MB", right=("quantity", "MB"))
+    raw, runs, operations = (f"{kept.days} d" for kept in (ages.raw, ages.runs, ages.operations))
+    listed.add_row("raw payloads, by extract", raw, f"{files.raw_extracts_qty:,}", f"{files.raw_bytes / 1e6:,.1f}")
+    listed.add_row("canonical files", raw, f"{files.canonical_files_qty:,}", f"{files.canonical_bytes / 1e6:,.1f}")
+    listed.add_row("runs, with their events and logs", runs, f"{done.instance.runs_qty:,}", "")
+    listed.add_row("events without a run", runs, f"{done.instance.runless_events_qty:,}", "")
+    for name, quantity in done.operations.items():
+        if quantity:
+            listed.add_row(f"rows of `{name}`", operations, f"{quantity:,}", "")
+    console.print(listed)
+    if files.waiting_qty:
+        console.print(
+            f"{files.waiting_qty} old extracts stay: the warehouse lacks rows of them; `etalon run` loads them."
+        )

@@ -32,6 +32,7 @@ from resources.operations.records import (
     Manifest,
     QuarantinedRow,
 )
+from resources.operations.retention import prune_operations
 from resources.operations.watching import Watching
 
 RUNNING = "running"
@@ -108,6 +109,10 @@ class Operations:
     def close(self) -> None:
         """Give its connections back."""
         self._engine.dispose()
+
+    def prune(self, *, before: datetime, only_count: bool = False) -> dict[str, int]:
+        """Remove what was settled before ``before`` (aware); gives the rows of each table that went, or would. See `retention`."""
+        return prune_operations(self._transactions, before=before, only_count=only_count)
 
     # -- extracts ------------------------------------------------------------------------------------------------------
 
