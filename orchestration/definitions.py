@@ -44,15 +44,7 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
     synced_apart = sync_keys(runtime)
     folders = {system.code: watched(system) for system in runtime.retailer.systems if isinstance(system, FilesSystem)}
     is_service = runtime.settings.is_service
-    assets = [
-        *source_assets(runtime),
-        *referential_assets(runtime),
-        *kpi_assets(runtime),
-        *order_assets(runtime),
-        *channel_assets(runtime),
-        *stock_book_assets(runtime),
-        *publication_assets(runtime, publications),
-    ]
+    assets = pipeline_assets(runtime, publications)
     impact = AssetImpact(assets)
     return dg.Definitions(
         assets=[*assets, *operations_assets(runtime, impact)],
@@ -73,6 +65,26 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
         ],
         executor=dg.in_process_executor,
     )
+
+
+def pipeline_assets(
+    runtime: Runtime, publications: Sequence[PublicationStep] | None = None
+) -> list[dg.AssetsDefinition]:
+    """Every asset but those that watch over the others."""
+    return [
+        *source_assets(runtime),
+        *referential_assets(runtime),
+        *kpi_assets(runtime),
+        *order_assets(runtime),
+        *channel_assets(runtime),
+        *stock_book_assets(runtime),
+        *publication_assets(runtime, publications),
+    ]
+
+
+def asset_impact(runtime: Runtime) -> AssetImpact:
+    """What a trouble touches downstream, for who is no part of the definitions: commands and workers."""
+    return AssetImpact(pipeline_assets(runtime))
 
 
 def watched(system: FilesSystem) -> WatchedFolder:

@@ -14,9 +14,10 @@ from assets.channels import RECEIPTS, sync_keys, written_channels
 from assets.orders import sending_systems
 from assets.publication import PublicationStep
 from assets.runtime import Runtime
-from orchestration.definitions import build_definitions
+from orchestration.definitions import asset_impact, build_definitions
 from orchestration.instance import open_instance, process_tags
 from orchestration.jobs import CHANNEL_SYNC, HOURLY_INCREMENTAL, NIGHTLY_FULL, ORDER_TRANSMISSION, full_config
+from orchestration.watch import look_after_run
 from resources.errors import ConfigurationError, Where
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -144,7 +145,9 @@ def _execute(
             raise_on_error=False,
             asset_selection=selection,
         )
-        return summarise(name, result, instance)
+        summary = summarise(name, result, instance)
+        look_after_run(runtime, asset_impact(runtime), instance, result.run_id)
+        return summary
 
 
 def summarise(job: str, result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> RunSummary:

@@ -10,10 +10,13 @@ from orchestration.cli import (
     backup,
     check,
     demo,
+    exchanges,
     files,
+    incidents,
     keys,
     kpis,
     letters,
+    orders,
     plans,
     privacy,
     prune,
@@ -49,6 +52,9 @@ Day to day:
   etalon sync             write to the channels what they should show
   etalon plans list       what waits for a person, and why
   etalon letters list     writes that were given up, and why
+  etalon orders list      orders on their way to the ERP, and what became of them
+  etalon incidents        what is wrong now, what it touches, what to do
+  etalon exchanges list   what crossed between us and each system
   etalon kpis             values against targets
   etalon quarantine list  rows that were refused, and why
   etalon files list       what came, what was refused, what never came
@@ -80,6 +86,9 @@ app.command("restore")(backup.restore)
 app.command("sync")(sync.sync)
 app.add_typer(plans.app, name="plans")
 app.add_typer(letters.app, name="letters")
+app.add_typer(orders.app, name="orders")
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(exchanges.app, name="exchanges")
 app.command("kpis")(kpis.kpis)
 app.command("ui")(ui.ui)
 app.command("up")(up.up)
