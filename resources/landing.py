@@ -18,6 +18,7 @@ import shutil
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +32,7 @@ RAW_LEVEL = 1
 """zstd level of raw files: level 3 costs twice the CPU for some 10 % less disk on feeds and JSON pages."""
 CANONICAL_LEVEL = 1
 _LENGTH = struct.Struct("<I")
+_PLAIN, _SEALED = ".zst", ".zst.sealed"
 
 
 class Seals(Protocol):
@@ -43,6 +45,15 @@ class Seals(Protocol):
     def open(self, sealed: bytes) -> bytes:
         """Decrypt."""
         ...
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One raw file and the stream it was received from."""
+
+    path: Path
+    system_code: str
+    stream: str
 
 
 class ExtractLanding:
@@ -105,7 +116,7 @@ class Landing:
     def raw_path(folder: Path, name: str, *, is_sealed: bool) -> Path:
         """Path of a raw file. A name cannot lead out of its folder."""
         safe = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".") or "_"
-        return folder / f"{safe}.zst{'.sealed' if is_sealed else ''}"
+        return folder / f"{safe}{_SEALED if is_sealed else _PLAIN}"
 
     def extract(self, system_code: str, stream: str, extract_id: str, *, is_personal: bool) -> ExtractLanding:
         """Where a new extract writes."""
@@ -115,15 +126,37 @@ class Landing:
         """The bytes of a raw file as they were received."""
         folder = self.raw_dir(system_code, stream, extract_id)
         sealed_path = self.raw_path(folder, name, is_sealed=True)
-        if sealed_path.exists():
-            blob, chunks, at = sealed_path.read_bytes(), [], 0
-            while at < len(blob):
-                (length,) = _LENGTH.unpack_from(blob, at)
-                at += _LENGTH.size
-                chunks.append(_unpack(self.sealer.open(blob[at : at + length])))
-                at += length
-            return b"".join(chunks)
-        return _unpack(self.raw_path(folder, name, is_sealed=False).read_bytes())
+        return self.read_file(sealed_path if sealed_path.exists() else self.raw_path(folder, name, is_sealed=False))
+
+    def raw_files(self) -> Iterator[RawFile]:
+        """Every raw file there is, by path."""
+        for path in sorted(self._landing_dir.glob("*/*/*/*.zst*")):
+            if path.name.endswith((_PLAIN, _SEALED)):
+                system_code, stream = path.relative_to(self._landing_dir).parts[:2]
+                yield RawFile(path, system_code, stream)
+
+    def read_file(self, path: Path) -> bytes:
+        """The bytes of a raw file, by its path."""
+        blob = path.read_bytes()
+        if not path.name.endswith(_SEALED):
+            return _unpack(blob)
+        chunks, at = [], 0
+        while at < len(blob):
+            (length,) = _LENGTH.unpack_from(blob, at)
+            at += _LENGTH.size
+            chunks.append(_unpack(self.sealer.open(blob[at : at + length])))
+            at += length
+        return b"".join(chunks)
+
+    def replace_file(self, path: Path, data: bytes) -> None:
+        """Put other bytes in the place of a raw file, in one step, sealed when it was."""
+        packed = zstandard.ZstdCompressor(level=RAW_LEVEL).compress(data)
+        if path.name.endswith(_SEALED):
+            sealed = self.sealer.seal(packed)
+            packed = _LENGTH.pack(len(sealed)) + sealed
+        temporary = path.with_name(f"{path.name}.tmp")
+        temporary.write_bytes(packed)
+        os.replace(temporary, path)
 
     def discard(self, system_code: str, stream: str, extract_ids: Sequence[str]) -> None:
         """Remove everything that extracts which never finished left behind."""

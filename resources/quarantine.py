@@ -21,7 +21,7 @@ from resources.extract import new_extract_id
 from resources.landing import Landing
 from resources.operations import ExchangeEntry, Manifest, Operations, QuarantinedRow
 
-Status = Literal["pending", "replayed", "superseded"]
+Status = Literal["pending", "replayed", "superseded", "erased"]
 
 
 @dataclass(frozen=True)

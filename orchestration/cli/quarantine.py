@@ -21,6 +21,7 @@ class Shown(StrEnum):
     PENDING = "pending"
     REPLAYED = "replayed"
     SUPERSEDED = "superseded"
+    ERASED = "erased"
     ALL = "all"
 
 
@@ -28,6 +29,7 @@ _STATUS: dict[Shown, quarantine.Status | None] = {
     Shown.PENDING: "pending",
     Shown.REPLAYED: "replayed",
     Shown.SUPERSEDED: "superseded",
+    Shown.ERASED: "erased",
     Shown.ALL: None,
 }
 

@@ -113,7 +113,7 @@ quarantine = sa.Table(
     sa.Column("context", sa.Text, nullable=False, comment="what is needed besides raw to read it again"),
     sa.Column("is_sealed", sa.Boolean, nullable=False),
     sa.Column("is_root", sa.Boolean, nullable=False),
-    sa.Column("status", sa.String(16), nullable=False, comment="pending, replayed, superseded"),
+    sa.Column("status", sa.String(16), nullable=False, comment="pending, replayed, superseded, erased"),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("created_at", UtcInstant, nullable=False),
     sa.Column("resolved_at", UtcInstant),

@@ -59,6 +59,21 @@ def _copy_comments(con: duckdb.DuckDBPyConnection, name: str) -> None:
         con.execute("; ".join(statements))
 
 
+def copy_column_comments(con: duckdb.DuckDBPyConnection, source: str, target: str) -> None:
+    """Give the columns of one attached database the comments of another, which `COPY FROM DATABASE` leaves out."""
+    found = con.execute(
+        """select schema_name, table_name, column_name, comment from duckdb_columns()
+        where database_name = ? and comment is not null and not internal""",
+        [source],
+    ).fetchall()
+    statements = [
+        f'comment on column {target}."{schema}"."{table}"."{column}" is {literal(comment)}'
+        for schema, table, column, comment in found
+    ]
+    if statements:
+        con.execute("; ".join(statements))
+
+
 def literal(text: str) -> str:
     """A text as SQL."""
     return "'" + text.replace("'", "''") + "'"

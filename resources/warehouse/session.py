@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,26 @@ class Warehouse:
                 finally:
                     con.close()
             yield paths
+
+    def rewrite(self, timeout_s: float = 600.0, *, purpose: str) -> None:
+        """Write both files anew, without what was updated or deleted: DuckDB leaves old values in free blocks.
+
+        Each file is replaced in one step once its copy is whole. Costs about as much as building it. Raises LockTimeout.
+        """
+        with self.closed(timeout_s, purpose=purpose) as paths:
+            for path in paths:
+                copy = path.with_name(f"{path.name}.rewritten")
+                copy.unlink(missing_ok=True)
+                con = self._connect()
+                try:
+                    con.execute(f"attach {_literal(path)} as old (read_only)")
+                    self._attach(con, copy, "new")
+                    con.execute("copy from database old to new")
+                    publish.copy_column_comments(con, "old", "new")
+                    con.execute("checkpoint new")
+                finally:
+                    con.close()
+                os.replace(copy, path)
 
     def load_entity(
         self,
