@@ -53,7 +53,9 @@ def test_the_graph_is_the_one_we_know(definitions: dg.Definitions) -> None:
 
 def test_every_dependency_is_an_asset(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
-    assert graph.get_all_asset_keys() == graph.executable_asset_keys
+    # What the fast lane's worker tells, outside of any run, is in the graph and is no step's.
+    told = {key for key in graph.get_all_asset_keys() if key.path[-1] == "fast_lane"}
+    assert graph.get_all_asset_keys() - told == graph.executable_asset_keys
 
 
 if __name__ == "__main__":
