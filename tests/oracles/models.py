@@ -41,8 +41,10 @@ def _prepared() -> duckdb.DuckDBPyConnection:
     return con
 
 
-def run_kpis(tables: Mapping[str, Sequence[Row]]) -> duckdb.DuckDBPyConnection:
-    """Load the rows and build every model of schema kpis. The connection is shared: read before the next call."""
+def run_kpis(
+    tables: Mapping[str, Sequence[Row]], select: Sequence[str] = ("referentials.unacknowledged_line", "kpis")
+) -> duckdb.DuckDBPyConnection:
+    """Load the rows and build models, by default those of schema kpis. The connection is shared: read before the next call."""
     con = _prepared()
     given = {**{name: f"referentials.{name}" for name in REFERENTIALS}, **ELSEWHERE}
     for name, table in given.items():
@@ -56,7 +58,7 @@ def run_kpis(tables: Mapping[str, Sequence[Row]]) -> duckdb.DuckDBPyConnection:
             con.unregister("given_rows")
     con.execute("delete from retailer.channel")
     con.execute("insert into retailer.channel by name select * from referentials.channel")
-    for model in project().select(["referentials.unacknowledged_line", "kpis"]):
+    for model in project().select(select):
         con.execute(f"create or replace table {model.name} as {model.sql}")
     return con
 
