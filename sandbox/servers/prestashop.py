@@ -6,13 +6,14 @@ Belongs here: putting the shop together. How it answers is in `prestashop_webser
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sandbox.servers import prestashop_reference as ref
 from sandbox.servers.faults import FaultPlan
 from sandbox.servers.http import LoopbackServer
 from sandbox.servers.prestashop_catalogue import Catalogue
+from sandbox.servers.prestashop_checkout import PlacedOrder, Shown
 from sandbox.servers.prestashop_resources import ALL_RESOURCES, READ
 from sandbox.servers.prestashop_sales import Sales
 from sandbox.servers.prestashop_webservice import Rights, Webservice
@@ -42,6 +43,7 @@ def prestashop_tables(data: ShopData, *, country: str = "FR", shop_name: str = "
         "carriers": ref.carrier_rows(),
         "shops": ref.shop_rows(shop_name),
         "configurations": ref.configuration_rows(data.time_zone, _SET_UP),
+        "order_payments": [],  # of orders placed from now on: nobody reads those of earlier ones
     }
     reference = {path: Table.of_rows(held) for path, held in rows.items()}
     return {**reference, **catalogue.tables(), **Sales(data, catalogue).tables()}
@@ -84,6 +86,30 @@ class PrestaShopServer:
     def url(self) -> str:
         """Base URL of the running shop; the webservice is under /api."""
         return self._server.url
+
+    def place_order(
+        self,
+        lines: Sequence[tuple[int, int]],
+        *,
+        customer_id: int | None = None,
+        is_paid: bool = True,
+        shipping_minor: int = 490,
+    ) -> PlacedOrder:
+        """A buyer orders (item, units) and pays; see `Checkout.place_order`. Raises ValueError for what nobody can buy."""
+        with self.webservice.lock:
+            return self.webservice.checkout.place_order(
+                lines, customer_id=customer_id, is_paid=is_paid, shipping_minor=shipping_minor
+            )
+
+    def shown(self) -> dict[str, Shown]:
+        """What a buyer sees now, by item (`12`, or `12-34`): the shop's truth, not by way of its Webservice."""
+        with self.webservice.lock:
+            return self.webservice.checkout.shown()
+
+    @property
+    def failing(self) -> set[tuple[str, int]]:
+        """(resource, id) of rows on which a module of the shop breaks when they are written; to be changed at any time."""
+        return self.webservice.writer.failing
 
     def start(self) -> str:
         """Serve in background threads; gives the base URL back."""

@@ -260,7 +260,7 @@ class PriceCalculator:
         micro = _micro(product["price"])
         if combination_id and combination_id in self._tables["combinations"]:
             micro += _micro(self._tables["combinations"].row(combination_id)["price"])
-        rate = self._rate_milli(str(product["id_tax_rules_group"]))
+        rate = self.rate_milli(str(product["id_tax_rules_group"]))
         special = self._special(str(product["id"]), str(combination_id), options) if self._reduced(options) else None
         if special is not None and float(special["price"]) >= 0:
             micro = _micro(special["price"])
@@ -287,7 +287,7 @@ class PriceCalculator:
             off = half_up(off * 100_000, 100_000 + rate)
         return micro - off
 
-    def _rate_milli(self, group: str) -> int:
+    def rate_milli(self, group: str) -> int:
         """Tax rate in thousandths of a percent, of the shop's own country."""
         rules = self._tables["tax_rules"]
         for rule_id in rules.where("id_tax_rules_group", group):

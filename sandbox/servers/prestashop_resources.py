@@ -517,6 +517,7 @@ _RESOURCES = (
         class_name="OrderCarrier",
         required=("id_order", "id_carrier"),
         links=_IDS,
+        formats={"tracking_number": "tracking"},
     ),
     Resource(
         "order_details",

@@ -16,6 +16,7 @@ import msgspec
 
 from sandbox.servers import prestashop_format as fmt
 from sandbox.servers.http import Request, Response
+from sandbox.servers.prestashop_checkout import Checkout
 from sandbox.servers.prestashop_query import (
     NothingThere,
     PriceCalculator,
@@ -54,17 +55,18 @@ class Webservice:
         shop_name: str = "Shop",
         country_id: str = "8",
     ) -> None:
-        self._tables = tables
+        self.tables = tables
         self._resources = {**RESOURCES, **(resources or {})}
-        self._keys = dict(keys)
+        self.keys = dict(keys)
         self._zone = zone
         self._clock = clock
         self._shop_name = shop_name
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         for path in self._resources:
             tables.setdefault(path, Table.of_rows([]))
         self._prices = PriceCalculator(tables, self.local_now, country_id)
-        self._writer = Writer(tables, self.local_now)
+        self.writer = Writer(tables, self.local_now)
+        self.checkout = Checkout(tables, self._prices, self.writer, self.local_now)
 
     def local_now(self) -> str:
         """The shop's present, as it prints it."""
@@ -78,7 +80,7 @@ class Webservice:
             refusal = self.refusal(request)
             if refusal is not None:
                 return refusal
-            with self._lock:
+            with self.lock:
                 status, body, content_type = self._dispatch(request, as_json, content_type)
         except NothingThere:
             return Response(404, [("PSWS-Version", VERSION), ("Content-Type", "")])
@@ -119,7 +121,7 @@ class Webservice:
             return Response(
                 401, [("WWW-Authenticate", REALM), ("Content-Type", "text/html; charset=utf-8")], b"401 Unauthorized"
             )
-        if key in self._keys:
+        if key in self.keys:
             return None
         errors: tuple[tuple[int, str], ...] = (
             (20, "Authentification key is not active"),
@@ -138,7 +140,7 @@ class Webservice:
         parts = [part for part in request.path.split("/") if part]
         if not parts or parts[0] != "api":
             raise NothingThere
-        rights = self._keys[self._key(request) or ""]
+        rights = self.keys[self._key(request) or ""]
         base = f"http://{request.headers.get('host', 'shop.example')}"
         if len(parts) == 1:
             allowed = [(path, ALL if rights is None else rights.get(path, frozenset())) for path in ALL_RESOURCES]
@@ -154,16 +156,16 @@ class Webservice:
             raise WebserviceError(400, (27, message))
         self._check_rights(path, request.method, rights)
         resource = self._resources.get(path) or Resource(path, path[:-1], {"id": 0}, methods=READ)
-        table = self._tables.setdefault(path, Table.of_rows([]))
+        table = self.tables.setdefault(path, Table.of_rows([]))
         if request.method not in resource.methods:
             raise WebserviceError(405, (101, f"Method {request.method} is not allowed for the resource {path}"))
         if request.method in ("GET", "HEAD"):
             return self._read(request, resource, table, parts, as_json, content_type, base)
         if request.method == "DELETE":
             row_id = self._known_id(parts, table)
-            self._writer.delete(resource, row_id)
+            self.writer.delete(resource, row_id)
             return 200, b"", ""
-        row = self._writer.write(resource, request.method, request.body)
+        row = self.writer.write(resource, request.method, request.body)
         status = 201 if request.method == "POST" else 200
         if as_json:
             return status, fmt.single_json(resource, row, is_write_reply=True), content_type

@@ -20,16 +20,21 @@ from sandbox.servers.table import Row, Table
 PRICE = re.compile(r"\d{1,10}(\.\d{1,9})?")
 NEGATIVE_PRICE = re.compile(r"-?\d{1,10}(\.\d{1,9})?")
 INTEGER = re.compile(r"-?\d+")
+TRACKING = re.compile(r"[~:#,%&_=\(\)\[\]\.\? +\-@/a-zA-Z0-9]+")
 CATALOG_NAME = re.compile(r"[^<>;=#{}]*")
 CANCELLED, SHIPPED, DELIVERED = "6", "4", "5"
 
 
 class Writer:
-    """Applies writes to the tables. ``local_now`` gives the shop's own time as it prints it."""
+    """Applies writes to the tables. ``local_now`` gives the shop's own time as it prints it.
+
+    ``failing``: (resource, id) of rows on which a module of the shop breaks: PHP dies there, rows written before are kept.
+    """
 
     def __init__(self, tables: Mapping[str, Table], local_now: Callable[[], str]) -> None:
         self._tables = tables
         self._now = local_now
+        self.failing: set[tuple[str, int]] = set()
 
     def write(self, resource: Resource, method: str, body: bytes) -> Row:
         """POST, PUT or PATCH every row of an XML body; gives the last one as the shop replies it."""
@@ -62,6 +67,8 @@ class Writer:
                 raise WebserviceError(400, (90, "id is required when modifying a resource"))
             if not written_id.isdigit() or int(written_id) not in table:
                 raise WebserviceError(404, (92, "Invalid ID"))
+            if (resource.path, int(written_id)) in self.failing:
+                raise WebserviceError(500)
             row = copy.deepcopy(table.row(int(written_id)))
         before = dict(row)
         self._fill(resource, method, node, row)
@@ -152,9 +159,9 @@ class Writer:
     def _after_saving(self, resource: Resource, row: Row, before: Row, *, is_new: bool) -> Row:
         """What the shop does of itself after a row is saved; gives what the reply prints otherwise than the row."""
         if resource.path == "stock_availables" and row["id_product_attribute"] != "0":
-            self._sum_stock(row["id_product"])
+            self.sum_stock(row["id_product"])
         if resource.path == "order_histories" and is_new:
-            self._enter_state(int(row["id_order"]), row["id_order_state"])
+            self.enter_state(int(row["id_order"]), row["id_order_state"])
         if resource.path == "orders" and row["current_state"] != before["current_state"]:
             histories = self._tables["order_histories"]
             history_id = histories.next_id()
@@ -170,7 +177,7 @@ class Writer:
             )
             wanted = row["current_state"]
             self._tables["orders"].put(int(row["id"]), {**row, "current_state": before["current_state"]})
-            self._enter_state(int(row["id"]), wanted)
+            self.enter_state(int(row["id"]), wanted)
             paid = self._tables["orders"].row(int(row["id"]))["total_paid_real"]
             first_payment = float(before["total_paid_real"]) == 0 and float(paid) != 0
             return {"current_state": int(wanted)} | ({"total_paid_real": float(paid)} if first_payment else {})
@@ -194,7 +201,8 @@ class Writer:
             last += 1
             line["id"] = str(last)
 
-    def _sum_stock(self, product_id: str) -> None:
+    def sum_stock(self, product_id: str) -> None:
+        """Add the combinations of a product up in its own row, as the shop does when one of them changes."""
         table = self._tables["stock_availables"]
         rows = [table.row(row_id) for row_id in table.where("id_product", product_id)]
         total = sum(int(row["quantity"]) for row in rows if row["id_product_attribute"] != "0")
@@ -202,7 +210,7 @@ class Writer:
             if row["id_product_attribute"] == "0":
                 table.put(int(row["id"]), {**row, "quantity": str(total)})
 
-    def _enter_state(self, order_id: int, state_id: str) -> None:
+    def enter_state(self, order_id: int, state_id: str) -> None:
         """An order enters a state: its flags, its documents, and the stock a cancellation gives back."""
         orders = self._tables["orders"]
         order = dict(orders.row(order_id))
@@ -232,7 +240,7 @@ class Writer:
                 if row["id_product_attribute"] == line["product_attribute_id"]:
                     stock.put(row_id, {**row, "quantity": str(int(row["quantity"]) + int(line["product_quantity"]))})
                     if row["id_product_attribute"] != "0":
-                        self._sum_stock(line["product_id"])
+                        self.sum_stock(line["product_id"])
                     break
 
 
@@ -300,6 +308,7 @@ def _check(resource: Resource, name: str, text: str) -> None:
         "catalog_name": CATALOG_NAME,
         "ean13": re.compile(r"\d{0,13}"),
         "reference": CATALOG_NAME,
+        "tracking": TRACKING,
     }
     if not patterns[kind].fullmatch(text):
         raise WebserviceError(400, (85, f'Validation error: "Property {resource.class_name}->{name} is not valid"'))

@@ -1,0 +1,276 @@
+"""What the connector sends is what was sent to a real shop, compared as XML; and a real shop's answers are understood."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from resources.connectors import prestashop
+from resources.connectors.prestashop.connector import PrestaShopConnector
+from resources.connectors.sdk.http import RetryPolicy
+from resources.connectors.sdk.writing import JsonValue, Write
+from tests.connectors.recorded_prestashop import RecordedPrestaShop
+from tests.connectors.support import NOW, TOKENISER, clock, retailer, system
+from tests.connectors.transport import Call, Reply, recorded_reply, recorded_rows, recording, session_factory
+
+TO_SHIP: JsonValue = {"status": "payable", "tracking_number": None}
+
+
+class WritableShop(RecordedPrestaShop):
+    """The recorded shop, with writes: the recorded answers by method and path, and the rows changed as the body says."""
+
+    def __init__(self, **answers: str) -> None:
+        super().__init__()
+        self.rows["order_carriers"] = recorded_rows("prestashop", "order_carriers")
+        self.answers = answers
+        self.sent: list[Call] = []
+
+    def __call__(self, call: Call) -> Reply:
+        if call.method == "GET":
+            return super().__call__(call)
+        self.sent.append(call)
+        for row in etree.fromstring(call.body) if call.body else ():
+            self._apply(call, row)
+        if call.method == "DELETE":
+            number = int(call.path.rpartition("/")[2])
+            self.rows["specific_prices"] = [row for row in self.rows["specific_prices"] if row["id"] != number]
+            return recorded_reply("prestashop", "specific_price_clear")
+        name = self.answers.get(call.path.split("/")[2], "stock_write_patch")
+        return recorded_reply("prestashop", name)
+
+    def _apply(self, call: Call, node: Any) -> None:
+        resource = call.path.split("/")[2]
+        fields = {str(child.tag): child.text or "" for child in node}
+        if call.method == "POST" and resource == "order_histories":
+            self._row("orders", int(fields["id_order"]))["current_state"] = fields["id_order_state"]
+        elif call.method == "POST":
+            self.rows[resource].append({**fields, "id": max(row["id"] for row in self.rows[resource]) + 1})
+        else:
+            row = self._row(resource, int(fields.pop("id")))
+            row.update(fields)
+            if resource == "order_carriers":
+                self._row("orders", int(row["id_order"]))["shipping_number"] = fields["tracking_number"]
+
+    def _row(self, resource: str, number: int) -> dict[str, Any]:
+        return next(row for row in self.rows[resource] if row["id"] == number)
+
+
+def connector(shop: Callable[[Call], Reply]) -> PrestaShopConnector:
+    """The connector on a recorded shop."""
+    return prestashop.build(
+        system("prestashop"),
+        retailer=retailer(),
+        tokeniser=TOKENISER,
+        clock=clock,
+        session_factory=session_factory(shop),
+        sleep=lambda seconds: None,
+        retry=RetryPolicy(attempts=2),
+    )
+
+
+def canonical(body: bytes | str) -> list[tuple[str, dict[str, str]]]:
+    """Rows of an XML body: their names and fields, numbers as numbers, whatever the order."""
+    root = etree.fromstring(body if isinstance(body, bytes) else body.encode())
+    assert root.tag == "prestashop"
+    return [(str(row.tag), {str(field.tag): _number(field.text or "") for field in row}) for row in root]
+
+
+def _number(text: str) -> str:
+    return f"{float(text):.6f}" if re.fullmatch(r"-?\d+\.\d+", text) else text
+
+
+def write(attribute: str, item: str, before: JsonValue, after: JsonValue) -> Write:
+    """One write."""
+    entity = {"published_qty": "channel_stock", "shipment": "order"}.get(attribute, "channel_price")
+    return Write("key", entity, item, attribute, before, after)
+
+
+# the values are those of the recording: stock row 60 is product 21, 8.50 without tax is 10.20, ...
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        (write("published_qty", "21", 40, 33), "stock_write_patch"),
+        (write("published_qty", "20", 30, 0), "stock_write_zero"),
+        (write("regular_minor", "21", 1190, 1020), "product_price_write"),
+        (write("is_published", "25", True, False), "product_deactivate"),
+        (
+            write("shipment", "24", TO_SHIP, {"status": "payable", "tracking_number": "6A12345678901"}),
+            "tracking_number_write",
+        ),
+        (write("shipment", "19", TO_SHIP, {"status": "shipped", "tracking_number": None}), "order_state_write"),
+    ],
+)
+def test_the_body_is_the_recorded_one(asked: Write, name: str) -> None:
+    shop = WritableShop()
+    before, attribute = _before(shop, asked, name), asked.attribute
+    (result,) = connector(shop).write(
+        [Write("key", asked.entity, asked.external_id, attribute, before, asked.after)], now=NOW
+    )
+    assert result.outcome == "applied", result
+    recorded, (sent,) = recording("prestashop", name)["request"], shop.sent
+    assert (sent.method, sent.path, canonical(sent.body)) == (
+        recorded["method"],
+        recorded["path"],
+        canonical(recorded["body"]),
+    )
+    assert sent.headers["Content-Type"] == recorded["headers"]["Content-Type"]
+    assert dict(sent.query) == recorded["query"]
+
+
+def _before(shop: WritableShop, asked: Write, name: str) -> JsonValue:
+    """What the recorded shop shows before the write, set where another recording left its mark."""
+    if asked.attribute == "shipment":
+        order = shop._row("orders", int(asked.external_id))
+        order.update(current_state="2", shipping_number="")
+        return TO_SHIP
+    (probe,) = connector(shop).write(
+        [Write("probe", asked.entity, asked.external_id, asked.attribute, "?", asked.after)], now=NOW
+    )
+    assert probe.outcome == "moved", (probe, name)
+    return probe.found
+
+
+def test_a_new_promotion_has_every_field_of_the_recorded_one() -> None:
+    shop = WritableShop(specific_prices="specific_price_set")
+    promotion: JsonValue = {"minor": 2392, "starts_at": "2026-11-19T23:00:00Z", "ends_at": "2026-12-01T23:00:00Z"}
+    (result,) = connector(shop).write([write("promotion", "20", None, promotion)], now=NOW)
+    assert result.outcome == "applied", result
+    ((tag, sent),) = canonical(shop.sent[0].body)
+    ((_, recorded),) = canonical(recording("prestashop", "specific_price_set")["request"]["body"])
+    assert (tag, shop.sent[0].method, shop.sent[0].path) == ("specific_price", "POST", "/api/specific_prices")
+    assert list(sent) == list(recorded), "the same fields in the same order"
+    differing = {name for name in sent if sent[name] != recorded[name]}
+    # the recorded one is a percentage: 20 % of 29.90
+    assert differing == {"reduction", "reduction_type"}, (sent, recorded)
+    assert (sent["reduction"], sent["reduction_type"], sent["from"]) == ("5.980000", "amount", recorded["from"])
+    (clear,) = connector(shop).write([write("promotion", "20", promotion, None)], now=NOW)
+    assert (clear.outcome, shop.sent[-1].method, shop.sent[-1].body) == ("applied", "DELETE", b"")
+    assert re.fullmatch(r"/api/specific_prices/\d+", shop.sent[-1].path)
+
+
+def test_a_batch_is_flat_as_recorded() -> None:
+    shop = WritableShop()
+    found = {row["id"]: int(row["quantity"]) for row in shop.rows["stock_availables"]}
+    asked = [
+        Write("a", "channel_stock", "21", "published_qty", found[60], 21),
+        Write("b", "channel_stock", "22", "published_qty", found[61], 22),
+    ]
+    assert [result.outcome for result in connector(shop).write(asked, now=NOW)] == ["applied", "applied"]
+    recorded, (sent,) = recording("prestashop", "batch_flat_two_patch")["request"], shop.sent
+    assert (sent.path, canonical(sent.body)) == (recorded["path"], canonical(recorded["body"]))
+
+
+def test_a_batch_that_stops_at_a_bad_row_is_taken_apart() -> None:
+    """As `batch_flat_one_bad`: the rows before are kept, those after were not tried, and the answer names no row."""
+
+    class Stopping(WritableShop):
+        def __call__(self, call: Call) -> Reply:
+            if call.method != "PATCH":
+                return super().__call__(call)
+            rows = list(etree.fromstring(call.body))
+            for place, row in enumerate(rows):
+                if row.findtext("id") == "61":
+                    good = etree.Element("prestashop")
+                    good.extend(rows[:place])
+                    super().__call__(Call(call.path, call.query, call.headers, "PATCH", etree.tostring(good)))
+                    self.sent[-1] = call
+                    return recorded_reply("prestashop", "batch_flat_one_bad")
+            return super().__call__(call)
+
+    shop = Stopping()
+    found = {row["id"]: int(row["quantity"]) for row in shop.rows["stock_availables"]}
+    items = {"21": 60, "22": 61, "23": 62, "24": 63}
+    asked = [Write(item, "channel_stock", item, "published_qty", found[row], 700 + row) for item, row in items.items()]
+    results = connector(shop).write(asked, now=NOW)
+    assert [result.outcome for result in results] == ["applied", "refused", "applied", "applied"]
+    assert "code 92, Invalid ID" in results[1].reason
+    assert [len(canonical(call.body)) for call in shop.sent] == [4, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "words"),
+    [
+        ("error_bad_stock_value", "refused", "The range of property StockAvailable->quantity"),
+        ("error_write_not_permitted", "refused", "code 25"),
+        ("error_write_unknown_id", "refused", "Invalid ID"),
+        ("error_malformed_xml", "refused", "code 127"),
+        ("error_json_body", "refused", "code 127"),
+        ("error_method_not_allowed", "refused", "code 101"),
+        ("specific_price_duplicate", "retry", "HTTP 500"),
+        ("error_history_unknown_order", "retry", "HTTP 500"),
+    ],
+)
+def test_recorded_refusals_reach_the_result(name: str, outcome: str, words: str) -> None:
+    shop = RecordedPrestaShop()
+
+    def refusing(call: Call) -> Reply:
+        return shop(call) if call.method == "GET" else recorded_reply("prestashop", name)
+
+    found = next(int(row["quantity"]) for row in shop.rows["stock_availables"] if row["id"] == 60)
+    (result,) = connector(refusing).write([write("published_qty", "21", found, found + 1)], now=NOW)
+    assert (result.outcome, words in result.reason) == (outcome, True), result
+    assert (result.found, result.read_back) == (found, found)
+    assert "&gt;" not in result.reason
+    assert "WSKEY" not in result.reason
+
+
+def test_a_field_that_the_shop_ignores_is_not_taken_for_written() -> None:
+    shop = RecordedPrestaShop()
+
+    def ignoring(call: Call) -> Reply:
+        return shop(call) if call.method == "GET" else recorded_reply("prestashop", "unknown_field_ignored")
+
+    (found,) = connector(shop).write([write("regular_minor", "21", "?", 999)], now=NOW)
+    (result,) = connector(ignoring).write([write("regular_minor", "21", found.found, 999)], now=NOW)
+    assert (result.outcome, result.read_back) == ("not_kept", found.found)
+
+
+def test_what_is_shown_before_equals_what_the_stream_reads() -> None:
+    """The price that a write compares with is the one that a reading gives: the plan is made on it."""
+    shop = RecordedPrestaShop()
+    reader = connector(shop)
+    stream = next(stream for stream in reader.streams() if stream.name == "prices")
+    frames = [batch.frames["channel_price"] for batch in reader.read(stream, since_at=None, now=NOW).batches]
+    rows = [row for frame in frames for row in frame.iter_rows(named=True)]
+    probes = [
+        Write(
+            f"{row['product_external_id']} {attribute}",
+            "channel_price",
+            row["product_external_id"],
+            attribute,
+            "?",
+            None,
+        )
+        for row in rows
+        for attribute in ("regular_minor", "is_published")
+    ]
+    found = {result.key: result.found for result in reader.write(probes, now=NOW)}
+    assert len(rows) > 50
+    for row in rows:
+        item = row["product_external_id"]
+        assert (found[f"{item} regular_minor"], found[f"{item} is_published"]) == (
+            row["regular_minor"],
+            row["is_published"],
+        )
+    promoted = {row["product_external_id"]: row for row in rows if row["promotion_minor"] is not None}
+    asked = [
+        Write(item, "channel_price", item, "promotion", None, {"minor": 1, "starts_at": None, "ends_at": None})
+        for item in promoted
+    ]
+    for result in reader.write(asked, now=NOW):
+        row = promoted[result.key]
+        is_over = row["promotion_ends_at"] is not None and row["promotion_ends_at"] <= NOW
+        expected = None if is_over else {
+            "minor": row["promotion_minor"], "starts_at": _text(row["promotion_starts_at"]), "ends_at": _text(row["promotion_ends_at"]),
+        }  # fmt: skip
+        assert result.found == expected, json.dumps(result.found)
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
