@@ -14,6 +14,7 @@ from functools import cached_property
 import duckdb
 import polars as pl
 
+from assets.journal_tables import journal_frames
 from assets.progress import Reporter, quiet
 from resources.connectors.registry import build_connector
 from resources.connectors.sdk.stream import Connector, Stream
@@ -114,7 +115,11 @@ class Runtime:
         self.warehouse.load_frames(
             con,
             "meta",
-            {"extract": extract_frame(self.operations.manifests(with_hints=False)), "stream": stream_frame(self.connectors)},
+            {
+                "extract": extract_frame(self.operations.manifests(with_hints=False)),
+                "stream": stream_frame(self.connectors),
+                **journal_frames(self.operations, now=now, history_days=self.retailer.incidents.history_days),
+            },
         )
         return {name: frame.height for name, frame in frames.items()}
 

@@ -47,6 +47,18 @@ META: dict[str, dict[str, str]] = {
         "duration_s DOUBLE, error VARCHAR, kind VARCHAR, is_loadable BOOLEAN, started_at TIMESTAMPTZ, "
         "finished_at TIMESTAMPTZ"
     ),
+    # The exchange journal and the incidents of the last days, as they stood when this run loaded.
+    "exchange": _table(
+        "exchange_id BIGINT, at TIMESTAMPTZ, run_id VARCHAR, extract_id VARCHAR, system_code VARCHAR, stream VARCHAR, "
+        "kind VARCHAR, direction VARCHAR, outcome VARCHAR, is_ok BOOLEAN, rows_qty BIGINT, bytes BIGINT, "
+        "duration_s DOUBLE, request_id VARCHAR, file VARCHAR, line BIGINT, detail VARCHAR"
+    ),
+    "incident": _table(
+        "incident_id BIGINT, kind VARCHAR, severity VARCHAR, status VARCHAR, system_code VARCHAR, stream VARCHAR, "
+        "channel_code VARCHAR, file VARCHAR, line BIGINT, request_id VARCHAR, what VARCHAR, action VARCHAR, "
+        "touched_kpis VARCHAR, touched_work_lists VARCHAR, touched_channels VARCHAR, occurrences_qty BIGINT, "
+        "reopened_qty BIGINT, since_at TIMESTAMPTZ, opened_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, closed_at TIMESTAMPTZ"
+    ),
     # What the streams that are read now give: one row per entity.
     "stream": _table("system_code VARCHAR, stream VARCHAR, entity VARCHAR"),
     # The last full reading of each stream, per entity: what it did not show was deleted by then.

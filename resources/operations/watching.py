@@ -157,6 +157,13 @@ class Watching:
         with self._reading() as connection:
             return [ExchangeEntry(**row) for row in reversed(connection.execute(statement).mappings().all())]
 
+    def journal_rows(self, *, since_at: datetime, limit: int) -> list[sa.RowMapping]:
+        """Lines of the journal with their ids, as the table holds them, oldest first; the last ``limit`` of them."""
+        c = t.exchange.c
+        statement = sa.select(t.exchange).where(c.at >= since_at).order_by(c.exchange_id.desc()).limit(limit)
+        with self._reading() as connection:
+            return list(reversed(connection.execute(statement).mappings().all()))
+
     def totals(self, *, since_at: datetime) -> list[ExchangeTotal]:
         """What crossed since an instant, by system, direction and kind."""
         c = t.exchange.c

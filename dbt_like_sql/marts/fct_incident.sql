@@ -1,0 +1,23 @@
+select
+    incident_id,
+    kind,
+    severity,
+    status,
+    system_code,
+    stream as stream_or_target,
+    channel_code,
+    file as file_name,
+    line as line_number,
+    request_id,
+    what as what_text,
+    action as action_text,
+    touched_kpis,
+    touched_work_lists,
+    touched_channels,
+    occurrences_qty,
+    reopened_qty,
+    since_at,
+    opened_at,
+    last_seen_at,
+    closed_at
+from meta.incident
