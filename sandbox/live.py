@@ -32,6 +32,7 @@ SHARES = {"shop_fr": 0.4, "shop_be": 0.25, "ticket": 0.35}
 ERP_EVERY_S, SHIP_EVERY_S = 60, 300
 SHIPS_AFTER_S = 600
 CARRIER = "dpd"
+BASKETS = 20
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class LiveEvent:
 class SellsOnline(Protocol):
     """What a shop's server offers to its buyers."""
 
-    def place_order(self, lines: Sequence[tuple[int, int]]) -> Any:
-        """A buyer orders and pays: (item, units)."""
+    def place_order(self, lines: Sequence[tuple[int, int]], /) -> object:
+        """A buyer orders and pays: (item, units). Raises ValueError for what is sold out."""
         ...
 
 
@@ -91,9 +92,8 @@ class LiveRetailer:
             servers: dict[str, SellsOnline] = {"shop_fr": self.sandbox.shop_fr, "shop_be": self.sandbox.shop_be}
             server = servers[shop]
             channel = "web-fr" if shop == "shop_fr" else "web-be"
-            chosen = self._basket(shop) if lines is None else list(lines)
             at = self.clock()
-            placed = server.place_order(lines=chosen)
+            chosen, placed = self._bought(server, shop) if lines is None else (list(lines), server.place_order(lines))
             items = self._on_sale[shop]
             place = CHANNELS[channel].ships_from or ""
             sold = tuple(Units(place, items[item], units) for item, units in chosen if item in items)
@@ -188,6 +188,16 @@ class LiveRetailer:
             self.tick()
 
     # -- choices -------------------------------------------------------------------------------------------------------
+
+    def _bought(self, server: SellsOnline, shop: str) -> tuple[list[tuple[int, int]], object]:
+        """A basket that the shop took: like any buyer, take something else when it is sold out."""
+        for _ in range(BASKETS):
+            basket = self._basket(shop)
+            try:
+                return basket, server.place_order(basket)
+            except ValueError:
+                continue
+        raise ValueError(f"{shop} has sold out: none of {BASKETS} baskets could be bought")
 
     def _basket(self, shop: str) -> list[tuple[int, int]]:
         """One or two articles that the shop showed in stock, one unit each."""
@@ -301,9 +311,9 @@ class LiveRetailer:
         return DropFile("carrier", "carrier_scans", name, text.encode(), len(lines), {})
 
 
-def order_number(placed: Any) -> str:
-    """The number that a shop gave an order, whatever the server tells besides."""
-    return str(placed.number)
+def order_number(placed: object) -> str:
+    """The number that a shop gave an order: one shop tells it beside its own id, the other numbers by that id."""
+    return str(getattr(placed, "number", placed))
 
 
 def _till_channel(store: str) -> str:
