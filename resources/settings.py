@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from resources.errors import ConfigurationError, Where
 
 MINIMUM_KEY_BYTES = 32
+_IN_FILE = "_FILE"
 REPORT_URL = "ETALON_REPORT_URL"
 SERVICE = "ETALON_SERVICE"
 """Set to 1 by `etalon up` for what it starts."""
@@ -64,12 +65,15 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str], root: Path) -> Settings:
         """Read the settings of a project that lies in ``root``.
 
-        ``environ`` wins over the file that ETALON_ENV_FILE names (default ``<root>/.env``; lines NAME=value).
+        ``environ`` wins over the file that ETALON_ENV_FILE names (default ``<root>/.env``; lines NAME=value). Any variable
+        may stand in a file of its own instead, which the same name with `_FILE` names: where vaults and containers put secrets.
         Raises ConfigurationError, naming the variable, when a value cannot be understood.
         """
         root = root.resolve()
         env_file = _path(environ.get("ETALON_ENV_FILE"), root, ".env")
-        values = {**_read_env_file(env_file, is_required="ETALON_ENV_FILE" in environ), **environ}
+        values = _with_secret_files(
+            {**_read_env_file(env_file, is_required="ETALON_ENV_FILE" in environ), **environ}, root
+        )
         data_dir = _path(values.get("ETALON_DATA_DIR"), root, "data")
         postgres_url = values.get("ETALON_POSTGRES_URL") or _private_postgres(data_dir)
         if postgres_url and not urlsplit(postgres_url).scheme.startswith("postgres"):
@@ -275,6 +279,25 @@ def _decode_key(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except binascii.Error:
         return text.encode()
+
+
+def _with_secret_files(values: Mapping[str, str], root: Path) -> dict[str, str]:
+    """``values`` and what stands in the files that variables ending in `_FILE` name; white space around a file's text is taken off."""
+    found = dict(values)
+    for variable, value in values.items():
+        name = variable.removesuffix(_IN_FILE)
+        if not variable.startswith("ETALON_") or name == variable or variable == "ETALON_ENV_FILE" or not value:
+            continue
+        if values.get(name):
+            raise ConfigurationError(
+                f"{name} and {variable} are both set", where=Where(field=variable), action="keep one of them"
+            )
+        path = _path(value, root, "")
+        try:
+            found[name] = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise _mistake(variable, f"a text file that can be read, got {path}") from error
+    return found
 
 
 def _read_env_file(path: Path, *, is_required: bool) -> dict[str, str]:

@@ -83,3 +83,30 @@ def test_a_secret_is_hex_base64_or_text(tmp_path: Path) -> None:
         assert Settings.from_environment({"ETALON_SECRET_KEY": text}, tmp_path).secret_key == bytes(32)
     phrase = "a phrase of more than thirty-two characters"
     assert Settings.from_environment({"ETALON_SECRET_KEY": phrase}, tmp_path).secret_key == phrase.encode()
+
+
+def test_a_secret_may_stand_in_a_file_of_its_own(tmp_path: Path) -> None:
+    """As vaults and containers hand them out: with a line's end that is no part of it, and for names of retailer.yaml too."""
+    (tmp_path / "key").write_text("ab" * 32 + "\n")
+    (tmp_path / "shop").write_text("  ck_1 \n")
+    settings = Settings.from_environment(
+        {"ETALON_SECRET_KEY_FILE": str(tmp_path / "key"), "ETALON_SHOP_FR_KEY_FILE": "shop"}, tmp_path
+    )
+    assert settings.secret_key == bytes([0xAB] * 32)
+    assert settings.variables["ETALON_SHOP_FR_KEY"] == "ck_1"
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"ETALON_SECRET_KEY_FILE": "nowhere"}, "ETALON_SECRET_KEY_FILE must be a text file"),
+        ({"ETALON_SECRET_KEY_FILE": "."}, "ETALON_SECRET_KEY_FILE must be a text file"),
+        ({"ETALON_SECRET_KEY_FILE": "key", "ETALON_SECRET_KEY": "cd" * 32}, "both set"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_believed_is_refused(environ: dict[str, str], told: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("ab" * 32)
+    with pytest.raises(ConfigurationError, match=told) as error:
+        Settings.from_environment(environ, tmp_path)
+    assert "ab" * 32 not in str(error.value)
+    assert "cd" * 32 not in str(error.value)
