@@ -17,7 +17,7 @@ _Columns = dict[str, type[pl.DataType] | pl.DataType]
 
 EXCHANGE: _Columns = {
     "exchange_id": pl.Int64,
-    "at": _INSTANT,
+    "happened_at": _INSTANT,
     "run_id": pl.String,
     "extract_id": pl.String,
     "system_code": pl.String,
@@ -34,6 +34,9 @@ EXCHANGE: _Columns = {
     "line": pl.Int64,
     "detail": pl.String,
 }
+_NAMED = {"happened_at": "at"}
+"""Columns whose name in the journal is a word of SQL."""
+
 INCIDENT: _Columns = {
     "incident_id": pl.Int64,
     "kind": pl.String,
@@ -66,7 +69,7 @@ def journal_frames(operations: Operations, *, now: datetime, history_days: int) 
     incidents = operations.incidents.find(since_at=since_at)
     return {
         "exchange": pl.DataFrame(
-            [tuple(line[name] for name in EXCHANGE) for line in lines], schema=EXCHANGE, orient="row"
+            [tuple(line[_NAMED.get(name, name)] for name in EXCHANGE) for line in lines], schema=EXCHANGE, orient="row"
         ),
         "incident": pl.DataFrame([_row(one) for one in incidents], schema=INCIDENT, orient="row"),
     }

@@ -49,7 +49,7 @@ META: dict[str, dict[str, str]] = {
     ),
     # The exchange journal and the incidents of the last days, as they stood when this run loaded.
     "exchange": _table(
-        "exchange_id BIGINT, at TIMESTAMPTZ, run_id VARCHAR, extract_id VARCHAR, system_code VARCHAR, stream VARCHAR, "
+        "exchange_id BIGINT, happened_at TIMESTAMPTZ, run_id VARCHAR, extract_id VARCHAR, system_code VARCHAR, stream VARCHAR, "
         "kind VARCHAR, direction VARCHAR, outcome VARCHAR, is_ok BOOLEAN, rows_qty BIGINT, bytes BIGINT, "
         "duration_s DOUBLE, request_id VARCHAR, file VARCHAR, line BIGINT, detail VARCHAR"
     ),

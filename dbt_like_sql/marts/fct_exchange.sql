@@ -1,6 +1,6 @@
 select
     exchange_id,
-    at as exchanged_at,
+    happened_at as exchanged_at,
     system_code,
     stream as stream_or_target,
     direction,
