@@ -24,6 +24,7 @@ from resources.operations.incidents import ImpactOf
 
 INCIDENTS = "incidents"
 EVERY_S = 30
+WORKER_EVERY_S = 10.0
 ENDED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS]
 RUNS_A_LOOK = 100
 FIRST_LOOK_BACK = timedelta(hours=1)
@@ -92,48 +93,30 @@ def journal_run(operations: Operations, instance: dg.DagsterInstance, run: dg.Da
         )
 
 
-class BackgroundWatch:
-    """Looks around in a thread of its own, so that a worker that must be quick never waits for it, nor for a mail server.
+def watch_in_background(
+    runtime: Runtime, impact: Callable[[], ImpactOf], stop: threading.Event, *, every_s: float = WORKER_EVERY_S
+) -> threading.Thread:
+    """Look around every few seconds until ``stop``, in a thread of its own: a worker never waits for it, nor for a mail server.
 
-    ``clock_s``: a clock that only grows, in seconds. Build it once and call :meth:`tick` as often as is convenient.
+    ``impact`` is called once, in that thread. Returns the started thread.
     """
 
-    def __init__(
-        self, runtime: Runtime, impact: Callable[[], ImpactOf], *, every_s: float, clock_s: Callable[[], float]
-    ) -> None:
-        self._runtime = runtime
-        self._make_impact = impact
-        self._impact: ImpactOf | None = None
-        self._every_s = every_s
-        self._clock_s = clock_s
-        self._next_s = clock_s()
-        self._thread: threading.Thread | None = None
+    def loop() -> None:
+        touched = impact()
+        while not stop.wait(every_s):
+            try:
+                look_around(runtime, touched, at_most_every=timedelta(seconds=every_s / 2))
+            except EtalonError as error:
+                _log.error("the look for incidents failed: %s", error)
+            except sa.exc.OperationalError as error:
+                # The database is away or busy: the worker goes on, and the next turn looks again.
+                _log.error(
+                    "the look for incidents failed, the operations store does not answer: %s", type(error).__name__
+                )
 
-    def tick(self) -> bool:
-        """Start a look when one is due and none is under way; returns at once, and says whether one was started."""
-        now_s = self._clock_s()
-        if now_s < self._next_s or (self._thread is not None and self._thread.is_alive()):
-            return False
-        self._next_s = now_s + self._every_s
-        self._thread = threading.Thread(target=self._look, name="incidents", daemon=True)
-        self._thread.start()
-        return True
-
-    def close(self, timeout_s: float = 15.0) -> None:
-        """Wait for the look that is under way."""
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-
-    def _look(self) -> None:
-        try:
-            if self._impact is None:
-                self._impact = self._make_impact()
-            look_around(self._runtime, self._impact, at_most_every=timedelta(seconds=self._every_s / 2))
-        except EtalonError as error:
-            _log.error("the look for incidents failed: %s", error)
-        except sa.exc.OperationalError as error:
-            # The database is away or busy: the worker goes on, and the next tick looks again.
-            _log.error("the look for incidents failed, the operations store does not answer: %s", type(error).__name__)
+    thread = threading.Thread(target=loop, name="incidents", daemon=True)
+    thread.start()
+    return thread
 
 
 def look_after_run(runtime: Runtime, impact: ImpactOf, instance: dg.DagsterInstance, run_id: str) -> Look:
