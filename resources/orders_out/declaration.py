@@ -143,7 +143,9 @@ def load_message(path: Path) -> OutgoingMessage:
         told = [f"{'.'.join(str(part) for part in e['loc']) or 'message'}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError("; ".join(told), where=where, action="correct the declaration") from error
     if message.message != path.stem:
-        raise ConfigurationError(f"declares the message {message.message}", where=where, action=f"name it {path.stem}")
+        raise ConfigurationError(
+            f"declares the message {message.message}", where=where, action=f"name it {message.message}.yml"
+        )
     if not message.xsd_path.is_file():
         raise ConfigurationError(f"its schema {message.xsd} is not there", where=where, action="put it beside")
     return message

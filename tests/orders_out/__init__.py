@@ -1,0 +1,1 @@
+"""Orders that go out to a system as files."""
