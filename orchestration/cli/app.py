@@ -12,6 +12,7 @@ from orchestration.cli import (
     demo,
     exchanges,
     files,
+    hooks,
     incidents,
     keys,
     kpis,
@@ -46,6 +47,7 @@ Going live:
   etalon run --full       read everything, rebuild, publish
   etalon up               all of it as a service, with the fast lane and webhooks
   etalon worker           the fast lane alone: sales change the shops at once
+  etalon hooks            the receiver of shops' webhooks alone
 \b
 Day to day:
   etalon run              what changed since the last run
@@ -93,6 +95,7 @@ app.command("kpis")(kpis.kpis)
 app.command("ui")(ui.ui)
 app.command("up")(up.up)
 app.command("worker")(worker.worker)
+app.add_typer(hooks.app, name="hooks")
 app.add_typer(keys.app, name="keys")
 
 

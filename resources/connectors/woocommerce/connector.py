@@ -28,6 +28,7 @@ from resources.connectors.woocommerce.items import ItemReader
 from resources.connectors.woocommerce.rows import Product
 from resources.connectors.woocommerce.shipments import ShipmentWriter
 from resources.connectors.woocommerce.streams import CUSTOMERS, ORDERS, PRODUCTS, REFUNDS, STREAMS, WRITES
+from resources.connectors.woocommerce.webhooks import MadeWebhook, register
 from resources.errors import EtalonError, PermanentError, RetryableError, Where
 from resources.privacy import Tokeniser
 
@@ -191,6 +192,10 @@ class WooCommerceConnector:
         if stream.name != ORDERS.name:
             raise self._no_stream(stream)
         return changed_orders(self._client, since_at=since_at, stream=stream.name)
+
+    def register_webhooks(self, *, url: str, secret: str) -> tuple[MadeWebhook, ...]:
+        """Have the shop tell ``url`` of orders and items; see :func:`webhooks.register`."""
+        return register(self._client, url=url, secret=secret, system_code=self.system_code)
 
     def _named(
         self,
