@@ -18,6 +18,7 @@ from tests.connectors.woocommerce_in_process import (
     price,
     promotion,
     publication,
+    reduced,
     shipment,
     stock,
 )
@@ -91,7 +92,7 @@ def test_what_is_shown_is_what_was_written() -> None:
     after = shop.server.shown()
     assert after["1"] == (7, 1400, 1000, True)
     assert not after["2-4"].is_published
-    running = {"minor": 1000, "starts_at": "2026-05-17T10:00:00Z", "ends_at": "2026-05-24T22:00:00Z"}
+    running = reduced(1000, "2026-05-17T10:00:00Z", "2026-05-24T22:00:00Z")
     shop.write(promotion("1", running, None))
     assert shop.server.shown()["1"].effective_minor == 1400
 
