@@ -286,7 +286,7 @@ def _with_secret_files(values: Mapping[str, str], root: Path) -> dict[str, str]:
     found = dict(values)
     for variable, value in values.items():
         name = variable.removesuffix(_IN_FILE)
-        if not variable.startswith("ETALON_") or name == variable or variable == "ETALON_ENV_FILE" or not value:
+        if not variable.startswith("ETALON_") or variable in (name, "ETALON_ENV_FILE") or not value:
             continue
         if values.get(name):
             raise ConfigurationError(
