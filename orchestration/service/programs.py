@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from orchestration.published_server import LOOPBACK
-from orchestration.service.probes import answers_http, serves_code
+from orchestration.service.probes import answers_http, is_fresh, serves_code
 from orchestration.service.supervisor import Program
 from resources.settings import Settings
 
@@ -53,7 +53,7 @@ def service_programs(
     socket = code_socket(settings.service_dir)
     workspace = write_workspace(settings.service_dir, socket)
     webserver = (*python, "dagster_webserver", "--workspace", str(workspace), "--host", LOOPBACK)
-    return [
+    programs = [
         Program(
             name="code",
             command=(
@@ -103,6 +103,17 @@ def service_programs(
             address=ports.url(ports.report),
         ),
     ]
+    if settings.access_log is not None:
+        programs.append(
+            Program(
+                name="logins",
+                command=(*python, "orchestration.service.login_process"),
+                environ=environ,
+                probe=is_fresh(settings.service_dir / "logins.beat", within_s=60),
+                tier=2,
+            )
+        )
+    return programs
 
 
 def code_socket(folder: Path) -> Path:
