@@ -15,10 +15,12 @@ from resources.connectors import prestashop
 from resources.connectors.prestashop.connector import PrestaShopConnector
 from resources.connectors.sdk.http import RetryPolicy
 from resources.connectors.sdk.writing import JsonValue, Write
+from resources.errors import ConfigurationError
 from tests.connectors.recorded_prestashop import RecordedPrestaShop
 from tests.connectors.support import NOW, TOKENISER, clock, retailer, system
 from tests.connectors.transport import Call, Reply, recorded_reply, recorded_rows, recording, session_factory
 
+RUNNING: JsonValue = {"minor": 1, "starts_at": None, "ends_at": None}
 TO_SHIP: JsonValue = {"status": "payable", "tracking_number": None}
 
 
@@ -61,10 +63,10 @@ class WritableShop(RecordedPrestaShop):
         return next(row for row in self.rows[resource] if row["id"] == number)
 
 
-def connector(shop: Callable[[Call], Reply]) -> PrestaShopConnector:
+def connector(shop: Callable[[Call], Reply], **declared: Any) -> PrestaShopConnector:
     """The connector on a recorded shop."""
     return prestashop.build(
-        system("prestashop"),
+        system("prestashop", **declared),
         retailer=retailer(),
         tokeniser=TOKENISER,
         clock=clock,
@@ -229,6 +231,34 @@ def test_a_field_that_the_shop_ignores_is_not_taken_for_written() -> None:
     (found,) = connector(shop).write([write("regular_minor", "21", "?", 999)], now=NOW)
     (result,) = connector(ignoring).write([write("regular_minor", "21", found.found, 999)], now=NOW)
     assert (result.outcome, result.read_back) == ("not_kept", found.found)
+
+
+def two_shops() -> WritableShop:
+    """The recorded shop beside another one, in which the same product has its own stock row and its own promotion."""
+    shop = WritableShop(specific_prices="specific_price_set")
+    first = shop.rows["shops"][0]
+    shop.rows["shops"] = [first, {**first, "id": 2, "name": "Other"}]
+    for row in list(shop.rows["stock_availables"]):
+        shop.rows["stock_availables"].append({**row, "id": row["id"] + 1000, "id_shop": "2", "quantity": "777"})
+    return shop
+
+
+def test_one_of_several_shops_is_written_alone() -> None:
+    with pytest.raises(ConfigurationError, match="2 active shops"):
+        connector(two_shops()).write([write("published_qty", "21", 40, 41)], now=NOW)
+    shop = two_shops()
+    (result,) = connector(shop, shop_id=2).write([write("published_qty", "21", 777, 41)], now=NOW)
+    assert result.outcome == "applied", result
+    (sent,) = shop.sent
+    assert (sent.path, sent.query["id_shop"]) == ("/api/stock_availables/1060", "2")
+
+
+def test_a_promotion_of_all_shops_is_not_cleared_for_one() -> None:
+    shop = two_shops()
+    # product 25 is 25 % off in all shops
+    (found,) = connector(shop, shop_id=1).write([write("promotion", "25", None, RUNNING)], now=NOW)
+    (result,) = connector(shop, shop_id=1).write([write("promotion", "25", found.found, None)], now=NOW)
+    assert (result.outcome, "of all shops" in result.reason, shop.sent) == ("refused", True, []), result
 
 
 def test_what_is_shown_before_equals_what_the_stream_reads() -> None:

@@ -23,7 +23,11 @@ from tests.connectors.support import TOKENISER, retailer, stream_of, system
 from tests.connectors.tiny_shop import NOW, tiny_shop
 
 KEY = "K" * 32
-PROMOTION: dict[str, JsonValue] = {"minor": 1000, "starts_at": "2026-05-17T10:00:00Z", "ends_at": "2026-05-24T22:00:00Z"}
+PROMOTION: dict[str, JsonValue] = {
+    "minor": 1000,
+    "starts_at": "2026-05-17T10:00:00Z",
+    "ends_at": "2026-05-24T22:00:00Z",
+}
 TO_SHIP: JsonValue = {"status": "payable", "tracking_number": None}
 SHIPPED: JsonValue = {"status": "shipped", "tracking_number": "6A12345678901"}
 ENTITIES = {"published_qty": "channel_stock", "shipment": "order"}

@@ -151,12 +151,12 @@ def _shipments(client: PrestaShopClient, states: States, ids: Sequence[int]) -> 
 
 
 def _carriers(client: PrestaShopClient, ids: Sequence[int]) -> dict[int, OrderCarrier]:
-    """The delivery of each order: its latest one."""
+    """The delivery of each order whose number the shop shows as the order's: its first one."""
     held: dict[int, list[OrderCarrier]] = defaultdict(list)
     for asked in filters_on("id_order", ids):
         for row in _carrier_rows(client, asked):
             held[row.id_order].append(row)
-    return {order_id: max(rows, key=lambda row: row.id) for order_id, rows in held.items()}
+    return {order_id: min(rows, key=lambda row: row.id) for order_id, rows in held.items()}
 
 
 def _carrier_rows(client: PrestaShopClient, asked: Mapping[str, str]) -> list[OrderCarrier]:

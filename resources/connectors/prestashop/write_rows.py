@@ -61,7 +61,7 @@ def document(resource: str, rows: Sequence[Row]) -> bytes:
         node = etree.SubElement(root, _NODES[resource])
         for name, value in row.fields.items():
             etree.SubElement(node, name).text = value
-    return etree.tostring(root, encoding="utf-8")
+    return etree.tostring(root, encoding="unicode").encode()
 
 
 def send_rows(
