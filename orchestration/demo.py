@@ -1,6 +1,7 @@
-"""The demo: a sandbox retailer read, measured and compared with its own truth, on this machine's own files.
+"""The demo: a sandbox retailer read, measured, compared with its own truth, and its shops written, on this machine's own files.
 
-Belongs here: the order of things. Showing them is the command's, comparing them is `orchestration.verification`.
+Belongs here: the order of things. Showing them is the command's, comparing them is `orchestration.verification`, writing the shops
+is `orchestration.demo_sync`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from assets.progress import Progress, Reporter, quiet
 from assets.runtime import build_runtime
+from orchestration.demo_sync import DemoSync, sync_shops
 from orchestration.runs import RunSummary, run_job
 from orchestration.sandbox_process import sandbox_process
 from orchestration.verification import Comparison, Difference, compare_with_truth
@@ -38,8 +40,8 @@ VARIANTS, ORDERS = 5_000, 20_000
 class DemoOutcome:
     """What one demo did.
 
-    ``comparison``: None when the run stopped before it published. ``sandbox_seconds``: making the world, its file drops and
-    its servers.
+    ``comparison``: None when the run stopped before it published. ``sync``: None when the shops were not written.
+    ``sandbox_seconds``: making the world, its file drops and its servers.
     """
 
     folder: Path
@@ -47,14 +49,20 @@ class DemoOutcome:
     comparison: Comparison | None
     sandbox_seconds: float
     seconds: float
+    sync: DemoSync | None = None
 
     @property
-    def is_good(self) -> bool:
+    def is_measured_right(self) -> bool:
         """The run finished, and everything it measured equals the truth.
 
         Some checks are red on purpose: the sandbox has files that lie, and the truth says which.
         """
         return self.comparison is not None and not self.comparison.differences
+
+    @property
+    def is_good(self) -> bool:
+        """Measured right, and the shops that were written are right."""
+        return self.is_measured_right and (self.sync is None or self.sync.is_good)
 
 
 @contextmanager
@@ -65,11 +73,13 @@ def run_demo(
     seed: int = DEFAULT_SEED,
     scale: float = 1.0,
     now: datetime = DEFAULT_NOW,
+    sync: bool = True,
     report: Reporter = quiet,
 ) -> Iterator[DemoOutcome]:
     """Run the demo in ``folder``, which is emptied first; the sandbox's servers stay up until the context ends.
 
-    ``scale`` multiplies the 5,000 variants and 20,000 orders. Raises EtalonError when the sandbox does not start.
+    ``scale`` multiplies the 5,000 variants and 20,000 orders. ``sync``: write the shops afterwards, and read them again. Raises
+    EtalonError when the sandbox does not start.
     """
     started = time.monotonic()
     empty_folder(folder)
@@ -93,7 +103,8 @@ def run_demo(
             truth = json.loads(place.truth_path.read_text(encoding="utf-8"))
             comparison = compare_with_truth(settings.bi_path, runtime.operations, truth)
             write_differences(folder / "differences.tsv", comparison.differences)
-        yield DemoOutcome(folder, summary, comparison, place.seconds, time.monotonic() - started)
+        synced = sync_shops(runtime) if sync and comparison is not None else None
+        yield DemoOutcome(folder, summary, comparison, place.seconds, time.monotonic() - started, synced)
 
 
 def write_env_file(path: Path, variables: Mapping[str, str]) -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
+from orchestration.cli.plans import plans_table, show_reasons
 from orchestration.cli.run import show_summary
 from orchestration.cli.terminal import console, errors, mark, showing_progress, table
 
 if TYPE_CHECKING:
     from orchestration.demo import DemoOutcome
+    from orchestration.demo_sync import DemoSync
     from orchestration.verification import Comparison
 
 SHOWN_DIFFERENCES = 30
@@ -35,14 +37,17 @@ def demo(
     ),
     folder: Path = typer.Option(Path("data/demo"), help="Where everything goes. It is emptied first."),
 ) -> None:
-    """Invent a retailer, serve its systems, run the main job on them, and compare every figure with the truth.
+    """Invent a retailer, serve its systems, run the main job on them, compare every figure with the truth, and put its shops right.
 
     \b
     The sandbox plants known defects: wrong stocks and prices, late orders, broken rows, a file that lies. Some checks are
     therefore red; the comparison at the end says whether everything was found exactly.
 
+    Then the shops are synced: what waits for a person is approved by "demo", the shops are read again, and their wrong stocks and
+    prices are gone. `etalon plans revert` puts them back.
+
     \b
-    Exit code: 0 everything equals the truth; 1 something differs or the run stopped.
+    Exit code: 0 everything equals the truth and the shops are right; 1 something differs or the run stopped.
 
     \b
     Examples:
@@ -77,9 +82,11 @@ def show_outcome(outcome: DemoOutcome) -> None:
     show_summary(outcome.summary)
     if outcome.comparison is not None:
         show_comparison(outcome.comparison)
+    if outcome.sync is not None:
+        show_sync(outcome.sync)
     verdict = (
         "[bold green]equals the truth[/]"
-        if outcome.is_good
+        if outcome.is_measured_right
         else "[bold red]stopped before it could be compared[/]"
         if outcome.comparison is None
         else "[bold red]differs from the truth[/]"
@@ -88,7 +95,29 @@ def show_outcome(outcome: DemoOutcome) -> None:
         f"The demo {verdict}. Sandbox {outcome.sandbox_seconds:.1f} s, all in all {outcome.seconds:.1f} s. "
         f"Everything is in {outcome.folder}."
     )
-    console.print("Next: `etalon kpis`, `etalon quarantine list`, `etalon ui`.")
+    if outcome.sync is not None:
+        console.print(
+            "Its shops [bold green]are right now[/], and a second sync wrote nothing."
+            if outcome.sync.is_good
+            else "Its shops [bold red]are not right[/] after their sync."
+        )
+    console.print("Next: `etalon kpis`, `etalon plans list --status all`, `etalon quarantine list`, `etalon ui`.")
+
+
+def show_sync(synced: DemoSync) -> None:
+    """What was held and approved, what was written, and what a new reading of the shops says."""
+    show_reasons(synced.held)
+    console.print(plans_table("Written to the shops (what waited was approved by the demo)", synced.plans))
+    wrong = table(
+        "Wrong listings, as read from the shops", "KPI", "channel", "before", "after", right=("before", "after")
+    )
+    for (kpi, channel), before in synced.wrong_before.items():
+        wrong.add_row(kpi, channel, f"{before:,}", f"{synced.wrong_after[kpi, channel]:,}")
+    wrong.add_row("values written by a second sync", "all", "", f"{synced.again_qty:,}")
+    console.print(wrong)
+    for run in (synced.first, synced.reading, synced.again):
+        for step, message in run.errors.items():
+            console.print(f"[bold red]{step}[/]: {escape(message)}", soft_wrap=True)
 
 
 def show_comparison(comparison: Comparison) -> None:
