@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 
 from assets.journal_tables import journal_frames
+from assets.order_tables import order_frames
 from assets.progress import Reporter, quiet
 from resources.connectors.registry import build_connector
 from resources.connectors.sdk.stream import Connector, Stream
@@ -118,6 +119,7 @@ class Runtime:
             {
                 "extract": extract_frame(self.operations.manifests(with_hints=False)),
                 "stream": stream_frame(self.connectors),
+                **order_frames(self.operations, now=now, history_days=self.retailer.incidents.history_days),
                 **journal_frames(self.operations, now=now, history_days=self.retailer.incidents.history_days),
             },
         )

@@ -59,6 +59,12 @@ META: dict[str, dict[str, str]] = {
         "touched_kpis VARCHAR, touched_work_lists VARCHAR, touched_channels VARCHAR, occurrences_qty BIGINT, "
         "reopened_qty BIGINT, since_at TIMESTAMPTZ, opened_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, closed_at TIMESTAMPTZ"
     ),
+    # Orders sent to systems as files, as they stood when this run loaded: those still open, and what changed of late.
+    "order_message": _table(
+        "target_system_code VARCHAR, channel_code VARCHAR, order_number VARCHAR, system_code VARCHAR, order_external_id VARCHAR, "
+        "order_id VARCHAR, state VARCHAR, reason VARCHAR, file VARCHAR, ordered_at TIMESTAMPTZ, sent_at TIMESTAMPTZ, "
+        "answered_at TIMESTAMPTZ, cancelled_at TIMESTAMPTZ, updated_at TIMESTAMPTZ"
+    ),
     # What the streams that are read now give: one row per entity.
     "stream": _table("system_code VARCHAR, stream VARCHAR, entity VARCHAR"),
     # The last full reading of each stream, per entity: what it did not show was deleted by then.

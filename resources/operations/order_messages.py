@@ -247,6 +247,17 @@ class OrderMessages:
         with self._reading() as connection:
             return [OrderMessage(**row) for row in connection.execute(statement).mappings()]
 
+    def recent(self, *, since_at: datetime) -> list[OrderMessage]:
+        """Orders that are not acknowledged, and those that changed since an instant, oldest first."""
+        columns = order_message.c
+        with self._reading() as connection:
+            rows = connection.execute(
+                sa.select(order_message)
+                .where(sa.or_(columns.state != "acknowledged", columns.updated_at >= since_at))
+                .order_by(columns.ordered_at, columns.system_code, columns.channel_code, columns.order_number)
+            ).mappings()
+            return [OrderMessage(**row) for row in rows]
+
     def counts(self, system_code: str | None = None) -> dict[tuple[str, str], int]:
         """(system, state) -> orders."""
         columns = order_message.c
