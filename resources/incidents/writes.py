@@ -12,7 +12,7 @@ from resources.incidents.texts import numbered, shortened
 from resources.operations.incidents import Signal
 from resources.operations.outbox import OutboxRow
 
-PRICE_GUARDS = ("price_fall", "price_of_zero")
+PRICE_GUARDS = ("price_fall", "price_of_zero", "promotion_depth")
 """Guards about prices: a plan that one of them holds is also told as suspicious."""
 
 _DEAD_KINDS = {"refused": "write_refused", "not_kept": "write_not_kept"}
