@@ -23,9 +23,9 @@ from resources.errors import PermanentError, Where
 if TYPE_CHECKING:
     from sandbox.live import LiveEvent, LiveRetailer
 
-COMMANDS = ("erp_answers", "place_web_order", "ring_up_ticket", "ship_orders", "write_stock", "events")
+COMMANDS = ("erp_answers", "place_web_order", "ring_up_ticket", "ship_orders", "write_stock", "events", "start_traffic")
 """What a running sandbox does when asked: the ERP answers its orders, a buyer orders, a till rings, the warehouse ships, the ERP writes
-its stock; `events` tells all that happened since it was last asked."""
+its stock; `events` tells all that happened since it was last asked; `start_traffic` lets all of it happen by itself from now on."""
 
 REFUSES_EVERY_NTH = 4
 """The sandbox's ERP refuses one new order of so many, so that there is one to see to."""
@@ -143,28 +143,33 @@ def main(arguments: list[str]) -> None:
         "truth_path": str(sandbox.truth_path),
         "seconds": time.monotonic() - started,
     }
-    stop, traffic = threading.Event(), None
+    stop = threading.Event()
+    traffic: list[threading.Thread] = []
+
+    def start_traffic(*, per_minute: float) -> None:
+        thread = threading.Thread(
+            target=retailer.run, kwargs={"per_minute": per_minute, "stop": stop}, name="traffic", daemon=True
+        )
+        traffic.append(thread)
+        thread.start()
+
     try:
         retailer = LiveRetailer(sandbox, seed=options["seed"])
         if live is not None and live["webhook_url"]:
             register_webhooks(sandbox, live["webhook_url"])
         _tell(place)
         if live is not None and live["per_minute"] > 0:
-            traffic = threading.Thread(
-                target=retailer.run, kwargs={"per_minute": live["per_minute"], "stop": stop}, name="traffic"
-            )
-            traffic.start()
-        serve(retailer)
+            start_traffic(per_minute=live["per_minute"])
+        serve({**commands_of(retailer), "start_traffic": start_traffic})
     finally:
         stop.set()
-        if traffic is not None:
-            traffic.join(timeout=10)
+        for thread in traffic:
+            thread.join(timeout=10)
         sandbox.stop()
 
 
-def serve(retailer: LiveRetailer) -> None:
+def serve(commands: Mapping[str, Callable[..., Any]]) -> None:
     """Answer commands until standard input closes."""
-    commands = commands_of(retailer)
     for line in sys.stdin:
         if not line.strip():
             continue

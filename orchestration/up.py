@@ -9,16 +9,18 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from assets.runtime import Runtime
+from assets.stock_book import lane_channels
 from orchestration.instance import MODE_TAG, open_instance
 from orchestration.jobs import NIGHTLY_FULL, full_config
 from orchestration.service import private_postgres
 from orchestration.service.graphql import launch_job
 from orchestration.service.lock import only_one
-from orchestration.service.probes import daemon_beats
+from orchestration.service.probes import daemon_beats, worker_beats
 from orchestration.service.programs import Ports, service_programs
 from orchestration.service.supervisor import ProgramState, Supervisor, stopped_by_signals
 from resources.errors import PermanentError, Where
-from resources.settings import REPORT_URL, SERVICE, Settings
+from resources.operations import Operations
+from resources.settings import REPORT_URL, SERVICE, Settings, sqlalchemy_postgres_url
 
 POSTGRES_URL = "ETALON_POSTGRES_URL"
 
@@ -55,7 +57,20 @@ def run_service(
             "PYTHONUNBUFFERED": "1",
             REPORT_URL: settings.variables.get(REPORT_URL) or ports.url(ports.report),
         }
-        supervisor.add(service_programs(settings, children, ports, daemon_beats=daemon_beats(instance)))
+        operations = Operations.open(
+            settings.variables.get("ETALON_OPERATIONS_URL") or sqlalchemy_postgres_url(url), data_dir=settings.data_dir
+        )
+        stack.callback(operations.close)
+        supervisor.add(
+            service_programs(
+                settings,
+                children,
+                ports,
+                daemon_beats=daemon_beats(instance),
+                worker_beats=worker_beats(operations) if lane_channels(runtime) else None,
+                has_webhooks=any(getattr(system, "webhook_secret", None) for system in runtime.retailer.systems),
+            )
+        )
         supervisor.run(until=lambda: supervisor.is_healthy)
         if not supervisor.is_stopping:
             on_ready(supervisor)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,6 +21,9 @@ from orchestration.service.programs import Ports
 from orchestration.service.supervisor import ProgramState, Supervisor, read_state
 from orchestration.up import run_service
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestration.sandbox_process import SandboxPlace
 
 STALE_S = 30.0
 """A supervisor writes its state every few seconds; one this old is no longer true."""
@@ -37,6 +41,9 @@ def up(
     ),
     scale: float = typer.Option(
         0.2, min=0.02, help="Size of the sandbox: 1 is about 5,000 variants and 20,000 orders."
+    ),
+    per_minute: float = typer.Option(
+        6.0, "--per-minute", min=0.1, help="Sales in the sandbox: web orders and tickets."
     ),
     status: bool = typer.Option(False, "--status", help="Only tell how the processes of a running service do."),
 ) -> None:
@@ -60,9 +67,11 @@ def up(
         raise typer.Exit(0 if show_status(open_settings()) else 1)
     ports = Ports.from_first(port)
     with ExitStack() as stack:
+        live: SandboxPlace | None = None
         if sandbox:
             errors.print("sandbox: inventing a retailer", markup=False)
-            environ = stack.enter_context(_sandbox(SANDBOX_FOLDER.absolute(), scale))
+            webhook_url = f"{ports.url(ports.hooks)}/webhooks/shop_be"
+            environ, live = stack.enter_context(_sandbox(SANDBOX_FOLDER.absolute(), scale, webhook_url))
             settings = Settings.from_environment(environ, Path.cwd())
         else:
             environ, settings = chosen_environment(os.environ, Path.cwd()), open_settings(connect=False)
@@ -73,6 +82,8 @@ def up(
         def ready(supervisor: Supervisor) -> None:
             show_programs(runtime.retailer.identity.name, supervisor.states)
             console.print(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C ends all of it.")
+            if live is not None:
+                live.ask("start_traffic", per_minute=per_minute)
 
         run_service(runtime, environ, ports, on_change=_tell_trouble, on_ready=ready, full_run_first=sandbox)
     console.print("Ended; nothing is left running.")
@@ -118,11 +129,14 @@ def _tell_trouble(state: ProgramState) -> None:
 
 
 @contextmanager
-def _sandbox(folder: Path, scale: float) -> Iterator[dict[str, str]]:
-    """A sandbox retailer in ``folder``, which is emptied first; gives the environment that leads to it."""
+def _sandbox(folder: Path, scale: float, webhook_url: str) -> Iterator[tuple[dict[str, str], SandboxPlace]]:
+    """A living sandbox retailer in ``folder``, which is emptied first; gives the environment that leads to it, and itself.
+
+    Nobody buys yet: a shop that nobody listens to switches its webhooks off.
+    """
     # Only here: other retailers do not need the sandbox.
     from orchestration.demo import DEFAULT_SEED, ENV_FILE, ORDERS, VARIANTS, empty_folder, tuning, write_env_file
-    from orchestration.sandbox_process import sandbox_process
+    from orchestration.sandbox_process import LiveTraffic, sandbox_process
 
     empty_folder(folder)
     with sandbox_process(
@@ -131,6 +145,7 @@ def _sandbox(folder: Path, scale: float) -> Iterator[dict[str, str]]:
         variants=int(VARIANTS * scale),
         orders=int(ORDERS * scale),
         now=datetime.now(UTC),
+        live=LiveTraffic(webhook_url=webhook_url),
     ) as place:
         variables = {
             **place.variables,
@@ -139,4 +154,5 @@ def _sandbox(folder: Path, scale: float) -> Iterator[dict[str, str]]:
         }
         write_env_file(folder / ENV_FILE, variables)
         of_machine = {name: value for name, value in os.environ.items() if not name.startswith("ETALON_")}
-        yield {**of_machine, **tuning(os.environ), **variables, "ETALON_ENV_FILE": str(folder / ENV_FILE)}
+        environ = {**of_machine, **tuning(os.environ), **variables, "ETALON_ENV_FILE": str(folder / ENV_FILE)}
+        yield environ, place

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
+from resources.operations import Operations
+
 TIMEOUT_S = 4.0
 HEARTBEAT_OLD_S = 120.0
 """A daemon writes a heartbeat every 30 seconds; one that misses three is not well."""
@@ -65,6 +67,21 @@ def daemon_beats(instance: dg.DagsterInstance, *, clock: Callable[[], float] = t
             return False
         oldest_s = max(since_s, clock() - HEARTBEAT_OLD_S)
         return all(kind in beats and beats[kind].timestamp >= oldest_s for kind in instance.get_required_daemon_types())
+
+    return probe
+
+
+def worker_beats(operations: Operations, *, clock: Callable[[], float] = time.time) -> Callable[[], bool]:
+    """Whether the fast lane's worker has given a sign of life lately, and since this probe was made."""
+    since_s = clock()
+
+    def probe() -> bool:
+        try:
+            beats = operations.lane.beats()
+        except sa.exc.DBAPIError:
+            return False
+        oldest_s = max(since_s, clock() - HEARTBEAT_OLD_S)
+        return any(beat.beat_at.timestamp() >= oldest_s and beat.ended_at is None for beat in beats)
 
     return probe
 

@@ -46,9 +46,18 @@ class Ports:
 
 
 def service_programs(
-    settings: Settings, environ: Mapping[str, str], ports: Ports, *, daemon_beats: Callable[[], bool]
+    settings: Settings,
+    environ: Mapping[str, str],
+    ports: Ports,
+    *,
+    daemon_beats: Callable[[], bool],
+    worker_beats: Callable[[], bool] | None,
+    has_webhooks: bool,
 ) -> list[Program]:
-    """Every program but the database. ``environ``: what they are started with."""
+    """Every program but the database. ``environ``: what they are started with.
+
+    ``worker_beats``: None for a retailer without a fast lane. ``has_webhooks``: whether a system signs webhooks.
+    """
     python = (sys.executable, "-m")
     socket = code_socket(settings.service_dir)
     workspace = write_workspace(settings.service_dir, socket)
@@ -103,6 +112,27 @@ def service_programs(
             address=ports.url(ports.report),
         ),
     ]
+    if has_webhooks:
+        programs.append(
+            Program(
+                name="hooks",
+                command=(*python, "orchestration.cli", "hooks", "--port", str(ports.hooks)),
+                environ=environ,
+                probe=answers_http(f"{ports.url(ports.hooks)}/health"),
+                tier=2,
+                address=f"{ports.url(ports.hooks)}/webhooks",
+            )
+        )
+    if worker_beats is not None:
+        programs.append(
+            Program(
+                name="worker",
+                command=(*python, "orchestration.cli", "worker"),
+                environ=environ,
+                probe=worker_beats,
+                tier=2,
+            )
+        )
     if settings.access_log is not None:
         programs.append(
             Program(
