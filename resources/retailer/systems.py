@@ -10,9 +10,9 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PositiveFloat, SecretStr, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PositiveFloat, SecretStr, model_validator
 
 from resources.retailer.fields import BaseUrl, Code, NotNegative, Positive, ProxyUrl, Text, ZoneName, expected
 
@@ -113,7 +113,8 @@ class WooCommerceSystem(SystemConfig):
 
     ``webhook_secret``: what the shop signs its deliveries with; without one none is taken.
     ``home_url``: what the shop calls its home, when it is reached at another address. ``permalinks``: `plain` where the shop has no
-    pretty ones. ``statuses``: the states of orders that a plugin adds (or means otherwise), in our words.
+    pretty ones. ``statuses``: the states of orders that a plugin adds (or means otherwise), in our words. ``tracking_note``: what a
+    buyer is told of a parcel.
     """
 
     kind: Literal["woocommerce"]
@@ -125,6 +126,7 @@ class WooCommerceSystem(SystemConfig):
     home_url: BaseUrl | None = None
     permalinks: Literal["pretty", "plain"] = "pretty"
     statuses: Mapping[Code, OrderStatus] = {}
+    tracking_note: Annotated[str, Field(pattern=r"\{tracking_number\}")] | None = None
     order_tags: bool = False
     verify_tls: bool = True
 

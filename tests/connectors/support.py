@@ -44,6 +44,7 @@ def system(kind: str, **changes: Any) -> Any:
         "home_url": None,
         "permalinks": "pretty",
         "statuses": {},
+        "tracking_note": None,
         "verify_tls": True,
         "page_size": 7,
         "workers": 3,

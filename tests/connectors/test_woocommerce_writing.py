@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import requests
 from resources.connectors.sdk.writing import TargetedConnector, Write, WritingConnector
 from resources.errors import PermanentError, RetryableError
 from tests.connectors.tiny_shop import NOW, tiny_shop
-from tests.connectors.transport import Call, Reply
+from tests.connectors.transport import Call, Reply, recording
 from tests.connectors.woocommerce_in_process import (
     Meddle,
     Shop,
@@ -391,3 +392,42 @@ def test_no_secret_is_told() -> None:
     for reply in UNCLEAR:
         shop.meddle = on_post(reply, is_done=False)
         assert all("DUMMY" not in repr(result) for result in shop.write(stock("1", 5, 3), stock("2-3", 2, 3)))
+
+
+# ---------------------------------------------------------------- what the buyer is told
+
+NOTE = "Colis {tracking_number} remis à Colissimo"
+
+
+def test_a_new_parcel_is_told_to_the_buyer_once() -> None:
+    shop = Shop.of()
+    shipped = shipment("1", parcel("payable"), parcel("shipped", "6A12345678901"))
+    for expected in ("applied", "unchanged"):
+        assert outcomes(shop.write(shipped, tracking_note=NOTE)) == [expected]
+    notes = [json.loads(call.body) for call in shop.calls if call.path.endswith("/orders/1/notes")]
+    assert notes == [recording("woocommerce", "order_tracking_note_write")["request"]["json"]]
+
+
+def test_a_note_that_fails_does_not_undo_the_shipment() -> None:
+    shop = Shop.of()
+    shop.meddle = lambda call, answer: Reply(500) if call.path.endswith("/notes") else answer()
+    (result,) = shop.write(shipment("1", parcel("payable"), parcel("shipped", "6A1")), tracking_note=NOTE)
+    assert result.outcome == "applied"
+    assert "the buyer's note may be missing and is not tried again" in result.reason
+
+
+QUIET = [(parcel("shipped", "6A1"), None), (parcel("shipped"), NOTE)]
+
+
+@pytest.mark.parametrize(("after", "note"), QUIET)
+def test_nothing_is_told_without_a_note_or_a_parcel(after: dict[str, Any], note: str | None) -> None:
+    shop = Shop.of()
+    shop.write(shipment("1", parcel("payable"), after), tracking_note=note)
+    assert shop.told.count("POST /orders/1/notes") == 0
+
+
+def test_a_shop_may_mean_delivered_by_completed() -> None:
+    shop = Shop.of()
+    shipped = shipment("1", parcel("payable"), parcel("shipped"))
+    assert outcomes(shop.write(shipped, statuses={"completed": "delivered"})) == ["applied"]
+    assert outcomes(shop.write(shipped, statuses={"completed": "delivered"})) == ["unchanged"]

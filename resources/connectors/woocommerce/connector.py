@@ -69,6 +69,7 @@ def build(
         time_zone=system.time_zone,
         order_tags=system.order_tags,
         statuses=orders.statuses_of(system.statuses),
+        tracking_note=system.tracking_note,
         tokeniser=tokeniser,
     )
 
@@ -86,8 +87,10 @@ class WooCommerceConnector:
         time_zone: str,
         order_tags: bool,
         statuses: Mapping[str, str],
+        tracking_note: str | None,
         tokeniser: Tokeniser,
     ) -> None:
+        self._tracking_note = tracking_note
         self.system_code = system_code
         self._client = client
         self._channel_code = channel_code
@@ -123,7 +126,7 @@ class WooCommerceConnector:
                 results = self._item_writer(of_items, pool).write(of_items)
                 done.update(zip(map(id, of_items), results, strict=True))
             if of_orders:
-                shipments = ShipmentWriter(self._client, self._statuses, pool, now=now)
+                shipments = ShipmentWriter(self._client, self._statuses, pool, now=now, note=self._tracking_note)
                 done.update(zip(map(id, of_orders), self._after(done, shipments, of_orders), strict=True))
         finally:
             if pool is not None:
