@@ -176,5 +176,5 @@ def test_the_same_on_postgres(postgres_url: str) -> None:
     assert operations.alerts.queue(["email"], compose=lambda _: Message("s", "t", {}), per_hour=1, now=there.now) != ()
     [message] = operations.alerts.claim(["email"], now=there.now)
     assert operations.alerts.claim(["email"], now=there.now) == []
-    assert message.changes_qty == 3
+    assert message.changes_qty == 2  # the third was over before anybody was told
     operations.close()
