@@ -19,7 +19,14 @@ import msgspec
 from sandbox.servers.http import DropConnection, Handler, Request, Response
 
 FaultKind = Literal[
-    "slow", "too_many_requests", "server_error", "html_error", "truncated", "drop_connection", "drop_rows"
+    "slow",
+    "too_many_requests",
+    "server_error",
+    "html_error",
+    "truncated",
+    "drop_connection",
+    "drop_rows",
+    "break_rows",
 ]
 
 HTML_ERROR = (
@@ -36,7 +43,8 @@ class Fault:
     ``probability``: each matching call with that chance, drawn from ``seed``; neither: every matching call.
     ``seconds``: how long `slow` waits, and the Retry-After of `too_many_requests`. ``status``: of `html_error`.
     `drop_rows` takes ``rows`` rows off the end of each answered page, or those whose id is in ``row_ids``; headers and totals
-    still count them. ``fired`` counts the calls it hit.
+    still count them. `break_rows` spoils a money field of ``share`` of the rows, always of the same ones. ``fired`` counts the
+    calls it hit.
     """
 
     kind: FaultKind
@@ -48,6 +56,7 @@ class Fault:
     status: int = 502
     rows: int = 1
     row_ids: frozenset[int] = frozenset()
+    share: float = 0.01
     fired: int = 0
     _random: random.Random = field(init=False, repr=False)
     _expression: re.Pattern[str] = field(init=False, repr=False)
@@ -141,19 +150,21 @@ def _damaged(fault: Fault, response: Response) -> Response:
     if fault.kind == "truncated":
         return Response(response.status, response.headers, response.body, cut_at=len(response.body) // 2)
     if fault.kind == "drop_rows" and response.status == 200 and response.body[:1] in (b"[", b"{"):
-        return Response(response.status, response.headers, _without_rows(fault, response.body))
+        return Response(response.status, response.headers, _with_rows(fault, response.body, _kept))
+    if fault.kind == "break_rows" and response.status == 200 and response.body[:1] in (b"[", b"{"):
+        return Response(response.status, response.headers, _with_rows(fault, response.body, _broken))
     return response
 
 
-def _without_rows(fault: Fault, body: bytes) -> bytes:
-    """A page of rows, bare or under one key, less the rows the fault hides."""
+def _with_rows(fault: Fault, body: bytes, change: Callable[[Fault, list[Any]], list[Any]]) -> bytes:
+    """A page of rows, bare or under one key, with its rows changed."""
     page: Any = msgspec.json.decode(body)
     if isinstance(page, list):
-        return msgspec.json.encode(_kept(fault, page))
+        return msgspec.json.encode(change(fault, page))
     if len(page) == 1:
         ((key, rows),) = page.items()
         if isinstance(rows, list):
-            return msgspec.json.encode({key: _kept(fault, rows)})
+            return msgspec.json.encode({key: change(fault, rows)})
     return body
 
 
@@ -161,3 +172,17 @@ def _kept(fault: Fault, rows: list[Any]) -> list[Any]:
     if fault.row_ids:
         return [row for row in rows if int(row["id"]) not in fault.row_ids]
     return rows[: max(0, len(rows) - fault.rows)]
+
+
+_MONEY = ("total", "total_paid", "regular_price", "price", "total_products")
+
+
+def _broken(fault: Fault, rows: list[Any]) -> list[Any]:
+    """The same rows, a money field of some of them spoilt. A row's number decides, so that a page read twice is broken alike."""
+    modulus = max(1, round(1 / fault.share))
+    broken = []
+    for row in rows:
+        name = next((name for name in _MONEY if isinstance(row, dict) and row.get(name)), None)
+        is_hit = name is not None and "id" in row and int(row["id"]) * 7919 % modulus == fault.seed % modulus
+        broken.append({**row, name: "beaucoup"} if is_hit else row)
+    return broken
