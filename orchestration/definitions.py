@@ -26,7 +26,7 @@ from orchestration.housekeeping import housekeeping_job
 from orchestration.jobs import channel_job, jobs, order_job
 from orchestration.news import news_sensors
 from orchestration.schedules import schedules
-from orchestration.sensors import WatchedFolder, file_arrival_sensor
+from orchestration.sensors import GAP_S, WatchedFolder, file_arrival_sensor
 from orchestration.watch import incidents_sensor
 from resources.connectors.sdk.feed import load_feeds
 from resources.retailer import FilesSystem
@@ -59,7 +59,7 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
         ],
         schedules=schedules(runtime.retailer, is_running=is_service),
         sensors=[
-            *([file_arrival_sensor(folders, is_running=is_service)] if folders else []),
+            *([file_arrival_sensor(folders, is_running=is_service, gap_s=GAP_S)] if folders else []),
             incidents_sensor(runtime, impact, is_running=is_service),
             *news_sensors((key for asset in assets for key in asset.keys), is_running=is_service),
         ],

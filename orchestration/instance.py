@@ -25,7 +25,8 @@ PROCESS_TAG = "etalon/process"
 MODE_TAG, SYNC_TAG = "etalon/mode", "etalon/sync"
 """Tags of runs that read the systems (full or incremental), and of runs that write to channels or send orders."""
 
-READING_RUNS, SYNC_RUNS, OTHER_RUNS = 2, 3, 1
+READING_RUNS, SYNC_RUNS, OTHER_RUNS = 1, 3, 2
+"""Two runs that read would only wait for each other, at the streams' locks and at the writer's."""
 
 MAX_RUN_SECONDS = 4 * 3600
 """Longest run before monitoring ends it: a nightly full reading of a large shop takes under an hour."""

@@ -15,6 +15,9 @@ from orchestration.jobs import HOURLY_INCREMENTAL
 
 FILE_ARRIVAL = "file_arrival"
 MARKER = ".done"
+REQUESTED_AT = "/requested_at"
+"""Where the cursor keeps when the last run was asked for (seconds since 1970); no system's code begins with a slash."""
+GAP_S = 300
 FIRST_LOOK_S = 60
 """How long the run of an arrival may take to look at the folder: a file without a marker is whole when a second look, so many
 seconds after the first, finds it unchanged."""
@@ -75,12 +78,17 @@ def looked_at(before: Mapping[str, object] | None, now: State, *, stable_s: int,
 
 
 def file_arrival_sensor(
-    folders: Mapping[str, WatchedFolder], *, clock_s: Callable[[], float] = time.time, is_running: bool = False
+    folders: Mapping[str, WatchedFolder],
+    *,
+    clock_s: Callable[[], float] = time.time,
+    is_running: bool = False,
+    gap_s: int = 0,
 ) -> dg.SensorDefinition:
     """One run for all that arrived since the last tick, in the folder of each file system (system code -> folder).
 
     The run reads every system: an arriving stock file is compared with what the shops show now, not an hour ago.
-    ``clock_s``: seconds since 1970.
+    ``clock_s``: seconds since 1970. ``gap_s``: between two runs at least; what arrives meanwhile waits for the next one, so that tills
+    which ring all day do not keep the warehouse busy all day.
     """
 
     @dg.sensor(
@@ -116,6 +124,11 @@ def file_arrival_sensor(
             return dg.SensorResult(
                 skip_reason=dg.SkipReason(f"no new file in {seen_qty} folders{absent}"), cursor=cursor
             )
+        requested_at = int(str(before.get(REQUESTED_AT, 0)))
+        if int(clock_s()) - requested_at < gap_s:
+            # The cursor stays, so that the same arrivals are seen again.
+            return dg.SkipReason(f"arrivals in {', '.join(arrived)} wait: a run was started less than {gap_s} s ago")
+        cursor = json.dumps({**before, **now, REQUESTED_AT: int(clock_s())}, sort_keys=True)
         key = hashlib.sha256(cursor.encode()).hexdigest()[:32]
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=key, tags={"etalon/arrived": ",".join(arrived)})], cursor=cursor

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
+import dagster as dg
+
 from assets.runtime import Runtime
 from assets.stock_book import lane_channels
 from orchestration.instance import MODE_TAG, open_instance
@@ -16,7 +18,7 @@ from orchestration.service import private_postgres
 from orchestration.service.graphql import launch_job
 from orchestration.service.lock import only_one
 from orchestration.service.probes import daemon_beats, worker_beats
-from orchestration.service.programs import Ports, service_programs
+from orchestration.service.programs import DAEMON, Ports, service_programs
 from orchestration.service.supervisor import ProgramState, Supervisor, stopped_by_signals
 from resources.errors import PermanentError, Where
 from resources.operations import Operations
@@ -37,7 +39,7 @@ def run_service(
     """Start everything, say when it is ready, watch it, and return when a signal ended it: by then nothing is left running.
 
     ``environ``: what the processes get, settings of the retailer included. ``full_run_first``: launch a full run once all is ready,
-    unless the instance has runs. Raises ConfigurationError when the service runs already, or PostgreSQL is missing.
+    unless it has had one. Raises ConfigurationError when the service runs already, or PostgreSQL is missing.
     """
     settings = runtime.settings
     with ExitStack() as stack:
@@ -61,21 +63,25 @@ def run_service(
             settings.variables.get("ETALON_OPERATIONS_URL") or sqlalchemy_postgres_url(url), data_dir=settings.data_dir
         )
         stack.callback(operations.close)
-        supervisor.add(
-            service_programs(
-                settings,
-                children,
-                ports,
-                daemon_beats=daemon_beats(instance),
-                worker_beats=worker_beats(operations) if lane_channels(runtime) else None,
-                has_webhooks=any(getattr(system, "webhook_secret", None) for system in runtime.retailer.systems),
-            )
+        programs = service_programs(
+            settings,
+            children,
+            ports,
+            daemon_beats=daemon_beats(instance),
+            worker_beats=worker_beats(operations) if lane_channels(runtime) else None,
+            has_webhooks=any(getattr(system, "webhook_secret", None) for system in runtime.retailer.systems),
         )
+        if full_run_first and instance.get_runs_count(dg.RunsFilter(job_name=NIGHTLY_FULL)) == 0:
+            # Queued before the daemon looks at its sensors, which would start an incremental reading for the same files.
+            supervisor.add([program for program in programs if program.name != DAEMON])
+            supervisor.run(until=lambda: supervisor.is_healthy)
+            if not supervisor.is_stopping:
+                launch_full(runtime, ports.url(ports.ui))
+            programs = [program for program in programs if program.name == DAEMON]
+        supervisor.add(programs)
         supervisor.run(until=lambda: supervisor.is_healthy)
         if not supervisor.is_stopping:
             on_ready(supervisor)
-            if full_run_first and instance.get_runs_count() == 0:
-                launch_full(runtime, ports.url(ports.ui))
         supervisor.run()
 
 

@@ -106,16 +106,15 @@ def show_status(settings: Settings) -> bool:
 
 def show_programs(title: str, states: list[ProgramState]) -> None:
     """One row per process."""
-    listed = table(title, "process", "state", "since", "starts", "pid", "address", right=("starts", "pid"))
+    listed = table(title, "process", "state", "since (UTC)", "starts", "address", right=("starts",))
     for state in states:
         since = datetime.fromtimestamp(state.since_s, UTC)
         colour = _COLOURS[state.state]
         listed.add_row(
             state.name,
             f"[{colour}]{state.state}[/]",
-            f"{since:%Y-%m-%d %H:%M:%S}Z",
+            f"{since:%m-%d %H:%M:%S}",
             str(state.starts_qty),
-            str(state.pid or ""),
             state.address,
         )
     console.print(listed)

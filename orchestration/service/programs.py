@@ -19,7 +19,7 @@ from orchestration.service.probes import answers_http, is_fresh, serves_code
 from orchestration.service.supervisor import Program
 from resources.settings import Settings
 
-LOCATION = "etalon"
+LOCATION, DAEMON = "etalon", "daemon"
 VIEWERS_PATH = "/viewers"
 CODE_NICENESS = 10
 """Runs are children of the code server and step back with it: a full reading must not slow the fast lane down."""
@@ -92,7 +92,7 @@ def service_programs(
             address=f"{ports.url(ports.viewers)}{VIEWERS_PATH}",
         ),
         Program(
-            name="daemon",
+            name=DAEMON,
             command=(*python, "dagster._daemon", "run", "--workspace", str(workspace), "--log-level", "info"),
             environ=environ,
             probe=daemon_beats,

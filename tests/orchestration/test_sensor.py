@@ -55,6 +55,26 @@ def test_a_new_or_renewed_marker_starts_another_run(folder: Path) -> None:
     assert len({*first, *second, *third}) == 3
 
 
+def test_arrivals_wait_until_the_last_run_is_some_time_ago_and_none_is_lost(folder: Path) -> None:
+    cursor: str | None = None
+    # (at, file that arrives, is a run asked for)
+    steps = [
+        (0, "a.done", True),
+        (100, "b.done", False),
+        (200, None, False),
+        (300, None, True),
+        (700, None, False),
+        (800, "c.done", True),
+    ]
+    for at, name, expected in steps:
+        if name:
+            put(folder, name)
+        sensor = file_arrival_sensor({"erp": WatchedFolder(folder)}, clock_s=lambda at=at: 1_000_000 + at, gap_s=300)  # type: ignore[misc]
+        data = sensor.evaluate_tick(dg.build_sensor_context(cursor=cursor))
+        cursor = data.cursor or cursor
+        assert bool(data.run_requests) == expected, at
+
+
 def test_housekeeping_starts_nothing(folder: Path) -> None:
     put(folder, "INVRPT_000001.csv.done")
     put(folder, "INVRPT_000002.csv.done")
