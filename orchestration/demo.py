@@ -1,7 +1,7 @@
 """The demo: a sandbox retailer read, measured, compared with its own truth, and its shops written, on this machine's own files.
 
 Belongs here: the order of things. Showing them is the command's, comparing them is `orchestration.verification`, writing the shops
-is `orchestration.demo_sync`.
+is `orchestration.demo_sync`, sending the ERP its orders `orchestration.demo_orders`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 from assets.progress import Progress, Reporter, quiet
 from assets.runtime import build_runtime
+from orchestration.demo_orders import DemoOrders, send_orders, take_answers
 from orchestration.demo_sync import DemoSync, sync_shops
 from orchestration.runs import RunSummary, run_job
 from orchestration.sandbox_process import sandbox_process
@@ -40,7 +41,7 @@ VARIANTS, ORDERS = 5_000, 20_000
 class DemoOutcome:
     """What one demo did.
 
-    ``comparison``: None when the run stopped before it published. ``sync``: None when the shops were not written.
+    ``comparison``: None when the run stopped before it published. ``sync``, ``orders``: None when nothing was written.
     ``sandbox_seconds``: making the world, its file drops and its servers.
     """
 
@@ -50,6 +51,7 @@ class DemoOutcome:
     sandbox_seconds: float
     seconds: float
     sync: DemoSync | None = None
+    orders: DemoOrders | None = None
 
     @property
     def is_measured_right(self) -> bool:
@@ -61,8 +63,12 @@ class DemoOutcome:
 
     @property
     def is_good(self) -> bool:
-        """Measured right, and the shops that were written are right."""
-        return self.is_measured_right and (self.sync is None or self.sync.is_good)
+        """Measured right, the shops that were written are right, and the ERP knows each order once."""
+        return (
+            self.is_measured_right
+            and (self.sync is None or self.sync.is_good)
+            and (self.orders is None or self.orders.is_good)
+        )
 
 
 @contextmanager
@@ -78,8 +84,8 @@ def run_demo(
 ) -> Iterator[DemoOutcome]:
     """Run the demo in ``folder``, which is emptied first; the sandbox's servers stay up until the context ends.
 
-    ``scale`` multiplies the 5,000 variants and 20,000 orders. ``sync``: write the shops afterwards, and read them again. Raises
-    EtalonError when the sandbox does not start.
+    ``scale`` multiplies the 5,000 variants and 20,000 orders. ``sync``: write the shops and send the ERP its orders
+    afterwards, and read them again. Raises EtalonError when the sandbox does not start.
     """
     started = time.monotonic()
     empty_folder(folder)
@@ -103,8 +109,12 @@ def run_demo(
             truth = json.loads(place.truth_path.read_text(encoding="utf-8"))
             comparison = compare_with_truth(settings.bi_path, runtime.operations, truth)
             write_differences(folder / "differences.tsv", comparison.differences)
-        synced = sync_shops(runtime) if sync and comparison is not None else None
-        yield DemoOutcome(folder, summary, comparison, place.seconds, time.monotonic() - started, synced)
+        synced, orders = None, None
+        if sync and comparison is not None:
+            sent = send_orders(runtime, place)
+            synced = sync_shops(runtime)  # reads the systems once more: with them, the ERP's answers
+            orders = take_answers(runtime, sent)
+        yield DemoOutcome(folder, summary, comparison, place.seconds, time.monotonic() - started, synced, orders)
 
 
 def write_env_file(path: Path, variables: Mapping[str, str]) -> None:

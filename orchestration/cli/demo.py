@@ -16,6 +16,7 @@ from orchestration.cli.terminal import console, errors, mark, showing_progress, 
 
 if TYPE_CHECKING:
     from orchestration.demo import DemoOutcome
+    from orchestration.demo_orders import DemoOrders
     from orchestration.demo_sync import DemoSync
     from orchestration.verification import Comparison
 
@@ -43,8 +44,8 @@ def demo(
     The sandbox plants known defects: wrong stocks and prices, late orders, broken rows, a file that lies. Some checks are
     therefore red; the comparison at the end says whether everything was found exactly.
 
-    Then the shops are synced: what waits for a person is approved by "demo", the shops are read again, and their wrong stocks and
-    prices are gone. `etalon plans revert` puts them back.
+    Then orders that the ERP does not know are sent to it and it answers, and the shops are synced: what waits for a person is
+    approved by "demo", the shops are read again, and their wrong stocks and prices are gone. `etalon plans revert` puts them back.
 
     \b
     Exit code: 0 everything equals the truth and the shops are right; 1 something differs or the run stopped.
@@ -84,6 +85,8 @@ def show_outcome(outcome: DemoOutcome) -> None:
         show_comparison(outcome.comparison)
     if outcome.sync is not None:
         show_sync(outcome.sync)
+    if outcome.orders is not None:
+        show_orders(outcome.orders)
     verdict = (
         "[bold green]equals the truth[/]"
         if outcome.is_measured_right
@@ -101,7 +104,15 @@ def show_outcome(outcome: DemoOutcome) -> None:
             if outcome.sync.is_good
             else "Its shops [bold red]are not right[/] after their sync."
         )
-    console.print("Next: `etalon kpis`, `etalon plans list --status all`, `etalon quarantine list`, `etalon ui`.")
+    if outcome.orders is not None:
+        console.print(
+            "Its ERP [bold green]knows each order once[/]; those it refused are on the work list."
+            if outcome.orders.is_good
+            else "Its ERP and Étalon [bold red]do not agree[/] on the orders sent."
+        )
+    console.print(
+        "Next: `etalon kpis`, `etalon plans list --status all`, `etalon orders list`, `etalon quarantine list`, `etalon ui`."
+    )
 
 
 def show_sync(synced: DemoSync) -> None:
@@ -117,6 +128,25 @@ def show_sync(synced: DemoSync) -> None:
     console.print(wrong)
     for run in (synced.first, synced.reading, synced.again):
         for step, message in run.errors.items():
+            console.print(f"[bold red]{step}[/]: {escape(message)}", soft_wrap=True)
+
+
+def show_orders(orders: DemoOrders) -> None:
+    """Orders sent to the ERP, what it decided, and what we know of them after the next reading."""
+    states = orders.states or {}
+    listed = table("Web orders sent to the ERP", "what", "orders", right=("orders",))
+    for what, quantity in (
+        ("sent, which the ERP did not know", orders.sent_qty),
+        ("booked by the ERP", orders.decisions.get("booked", 0)),
+        ("refused by the ERP", orders.decisions.get("refused", 0)),
+        ("came twice", orders.decisions.get("duplicate", 0)),
+        ("known here as acknowledged", states.get("acknowledged", 0)),
+        ("known here as refused, with its reason", states.get("refused", 0)),
+    ):
+        listed.add_row(what, f"{quantity:,}")
+    console.print(listed)
+    for run in (orders.sending, orders.taken_in):
+        for step, message in ({} if run is None else run.errors).items():
             console.print(f"[bold red]{step}[/]: {escape(message)}", soft_wrap=True)
 
 
