@@ -5,6 +5,7 @@ Belongs here: storage and lookup, whatever the system. What the rows look like b
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -111,9 +112,9 @@ class Table:
         if index is None:
             index = {}
             for row_id, found in zip(self.ids(), self.column(name), strict=True):
-                index.setdefault(found if not isinstance(found, (list, dict)) else None, []).append(row_id)
+                index.setdefault(_key(found), []).append(row_id)
             self._indexes[name] = index
-        return index.get(value, [])
+        return list(index.get(value, ()))
 
     def selection(self, question: Hashable, select: Callable[[], list[int]]) -> list[int]:
         """Ids that a question selects, worked out once for all the pages asked of it; a write makes it be asked again."""
@@ -127,13 +128,17 @@ class Table:
 
     def put(self, row_id: int, row: Row) -> None:
         """Write a row, new or not."""
+        self._unindex(row_id)
         self._written[row_id] = row
         self._deleted.discard(row_id)
         self._last_id = max(self._last_id, row_id)
+        for name, index in self._indexes.items():
+            bisect.insort(index.setdefault(_key(self.value(row_id, name)), []), row_id)
         self._forget(row_id)
 
     def delete(self, row_id: int) -> None:
         """Take a row away."""
+        self._unindex(row_id)
         self._written.pop(row_id, None)
         if row_id in self._drawn:
             self._deleted.add(row_id)
@@ -144,11 +149,21 @@ class Table:
         self._last_id += 1
         return self._last_id
 
+    def _unindex(self, row_id: int) -> None:
+        """Take a row out of the indexes kept: a write must not cost a walk over all rows."""
+        if row_id in self:
+            for name, index in self._indexes.items():
+                index[_key(self.value(row_id, name))].remove(row_id)
+
     def _forget(self, row_id: int) -> None:
         kept = self._encoded.pop(row_id, None)
         if kept is not None:
             self._room += len(kept)
         self._ids = None
         self._columns.clear()
-        self._indexes.clear()
         self._selections.clear()
+
+
+def _key(value: Any) -> Any:
+    """What a value is found by; lists and objects are found by null."""
+    return None if isinstance(value, (list, dict)) else value
