@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SYSTEM ?= prestashop
 
-.PHONY: help setup services demo ui test check lint types imports sql live bench clean
+.PHONY: help setup services demo ui up test check lint types imports sql live bench clean
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -37,6 +37,11 @@ demo: $(STAMP) ## Start the sandbox retailer, read it, build referentials and KP
 
 ui: $(STAMP) ## Show assets, checks and metadata in Dagster's UI
 	$(BIN)/etalon ui
+
+up: $(STAMP) ## Run as a service: your retailer, or a living sandbox when there is none
+	@scripts/programs.sh postgresql
+	@if [ -f .env ] || [ -n "$$ETALON_ENV_FILE$$ETALON_DATA_DIR$$ETALON_SECRET_KEY$$ETALON_RETAILER" ]; \
+	  then exec $(BIN)/etalon up; else exec $(BIN)/etalon up --sandbox; fi
 
 test: $(STAMP) services ## Run every test, on two processes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
