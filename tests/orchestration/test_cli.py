@@ -92,9 +92,10 @@ def test_every_command_says_what_it_does_and_shows_an_example(name: str) -> None
 
 
 def test_the_introduction_names_every_command() -> None:
+    """Of a group, one of its commands: its own help has the others."""
     text = invoke("--help")
-    for name in EXPECTED - {"files lost", "quarantine replay", "quarantine show"}:
-        assert f"etalon {name}" in text
+    for name in EXPECTED:
+        assert f"etalon {name.partition(' ')[0]}" in text
 
 
 def test_a_new_key_is_alone_on_standard_output() -> None:
