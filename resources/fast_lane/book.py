@@ -273,6 +273,18 @@ class Book:
         """The listing of an item, if the snapshot has one that may be written."""
         return self._by_item.get((channel_code, external_id))
 
+    def skus(self) -> dict[str, str]:
+        """Our SKU of each product that has one."""
+        return {product: item.sku for product, item in self._items.items() if item.sku is not None}
+
+    def holds(self, location_code: str, product_id: str) -> bool:
+        """Whether the master has a row of the product there."""
+        return (location_code, product_id) in self._positions
+
+    def has_parts(self, product_id: str) -> bool:
+        """Whether it is a kit."""
+        return bool(self._components.get(product_id))
+
     def all_listings(self) -> Iterator[Listing]:
         """Every listing that may be written."""
         yield from self._by_item.values()
