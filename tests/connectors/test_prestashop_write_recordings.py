@@ -233,6 +233,28 @@ def test_a_field_that_the_shop_ignores_is_not_taken_for_written() -> None:
     assert (result.outcome, result.read_back) == ("not_kept", found.found)
 
 
+@pytest.mark.parametrize("item", ["21", "1-2"])
+@pytest.mark.parametrize(
+    ("product", "reduction", "minor"),
+    [
+        ({"ecotax": "1.200000"}, "0", 1999),
+        ({}, "10.00", 1999),
+        ({"ecotax": "0.250000"}, "3.50", 1001),
+        ({"id_tax_rules_group": "0"}, "33.33", 1),
+        ({}, "0", 0),
+    ],
+)
+def test_a_price_is_exact_whatever_the_shop_adds_and_takes_off(
+    item: str, product: dict[str, str], reduction: str, minor: int
+) -> None:
+    shop = WritableShop()
+    shop._row("products", int(item.partition("-")[0])).update(product)
+    shop._row("groups", 1)["reduction"] = reduction
+    (found,) = connector(shop).write([write("regular_minor", item, -1, minor)], now=NOW)
+    (result,) = connector(shop).write([write("regular_minor", item, found.found, minor)], now=NOW)
+    assert (result.outcome, result.read_back) == ("applied", minor), result
+
+
 def two_shops() -> WritableShop:
     """The recorded shop beside another one, in which the same product has its own stock row and its own promotion."""
     shop = WritableShop(specific_prices="specific_price_set")

@@ -155,6 +155,25 @@ def test_a_price_keeps_its_promotion_where_it_was(shop: Shop) -> None:
     assert shop.seen("1")[1:3] == (1500, 1000)
 
 
+def test_a_promotion_that_is_right_already_stays_so_beside_a_new_price(shop: Shop) -> None:
+    both = [asked("promotion", "1", None, PROMOTION), asked("regular_minor", "1", 1290, 1500)]
+    assert outcomes(shop.write(*both)) == ["unchanged", "applied"]
+    assert shop.seen("1")[1:3] == (1500, 1000)
+
+
+def test_a_reduction_of_the_whole_product_moves_with_a_price_and_is_told(shop: Shop) -> None:
+    table = shop.server.webservice.tables["specific_prices"]
+    shared = {"id_product_attribute": "0", "reduction": "0.500000", "reduction_type": "percentage"}
+    table.put(50, {**table.row(1), "id": 50, "id_product": "2", **shared})
+    (result,) = shop.write(asked("regular_minor", "2-3", 1590, 2000))
+    assert (result.outcome, shop.seen("2-3")[1:3]) == ("applied", (2000, 1000))
+    assert "its promotion moved with it" in result.reason
+    assert "not this item's alone" in result.reason
+    (refused,) = shop.write(asked("promotion", "2-4", {**PROMOTION, "minor": 645}, None))
+    assert (refused.outcome, "of the whole product 2" in refused.reason) == ("refused", True)
+    assert shop.writing == ["PATCH /api/combinations/3"]
+
+
 def test_a_price_and_its_promotion_change_together(shop: Shop) -> None:
     both = [
         asked("promotion", "1", PROMOTION, {**PROMOTION, "minor": 1100}),

@@ -382,7 +382,7 @@ class PriceWriter:
         self, priced: Sequence[Job], jobs: Sequence[Job], shelf: Shelf
     ) -> dict[str, tuple[Job, Promotion]]:
         """Promotions of items whose regular price is about to change and whose promotion is not: an amount off would move with it."""
-        asked = {job.write.external_id for job in jobs if job.write.attribute == "promotion"}
+        asked = {job.write.external_id for job in jobs if job.write.attribute == "promotion" and job.result is None}
         kept = {}
         for job in priced:
             external_id = job.write.external_id
@@ -412,12 +412,10 @@ class PriceWriter:
             if self._promotion(external_id, shelf) == promotion:
                 continue
             plan = self._plan(external_id, promotion, shelf)
+            if plan.post is not None:
+                plan = Plan(refused="it is not this item's alone")
             if plan.refused:
-                now_shown = self._promotion(external_id, shelf)
-                value = None if now_shown is None else now_shown.value()
-                job.result = replace(
-                    job.result, reason=f"its promotion moved with it to {shown(value)}: {plan.refused}"
-                )
+                self._tell_moved(job, shelf, plan.refused)
             else:
                 plans[external_id] = plan
         if not plans:
@@ -425,11 +423,11 @@ class PriceWriter:
         fates = self._send_plans(plans)
         try:
             after = replace(shelf, specific=self._specific(sorted(shelf.products)))
-        except EtalonError as error:
-            self._traffic.error = error
+        except EtalonError as unread:
+            self._traffic.error = unread
             for job in promoted:
                 if job.result is None:
-                    job.result = not_read_back(job.write, job.found, fates[job.write.external_id], error)
+                    job.result = not_read_back(job.write, job.found, fates[job.write.external_id], unread)
             return
         for job in promoted:
             if job.result is not None:
@@ -443,11 +441,16 @@ class PriceWriter:
             else:
                 job.result = written(wanted_value, job.found, fate, value, same_value)
         for external_id, (job, promotion) in kept.items():
-            if external_id in plans and job.result is not None and self._promotion(external_id, after) != promotion:
+            if external_id in plans and self._promotion(external_id, after) != promotion:
                 problem = fates[external_id].error
-                why = words(problem) if problem else "the shop said yes"
-                value = None if (now_shown := self._promotion(external_id, after)) is None else now_shown.value()
-                job.result = replace(job.result, reason=f"its promotion moved with it to {shown(value)}: {why}")
+                self._tell_moved(job, after, words(problem) if problem else "the shop said yes")
+
+    def _tell_moved(self, job: Job, shelf: Shelf, why: str) -> None:
+        """Say with a price's result that the promotion went with it: the next plan sees it."""
+        promotion = self._promotion(job.write.external_id, shelf)
+        value = None if promotion is None else promotion.value()
+        if job.result is not None:
+            job.result = replace(job.result, reason=f"its promotion moved with it to {shown(value)}: {why}")
 
     def _plan(self, external_id: str, wanted: Promotion | None, shelf: Shelf) -> Plan:
         try:
