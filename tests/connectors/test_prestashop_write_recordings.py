@@ -255,6 +255,25 @@ def test_a_price_is_exact_whatever_the_shop_adds_and_takes_off(
     assert (result.outcome, result.read_back) == ("applied", minor), result
 
 
+@pytest.mark.parametrize(
+    ("zone", "window", "outcome"),
+    [
+        ("Europe/London", {"starts_at": "2026-11-19T23:00:00Z", "ends_at": None}, "refused"),
+        ("Europe/Brussels", {"starts_at": "2026-11-19T23:00:00Z", "ends_at": None}, "applied"),
+        ("Europe/London", {"starts_at": None, "ends_at": None}, "applied"),
+    ],
+)
+def test_a_window_is_not_written_in_the_hours_of_another_zone(
+    zone: str, window: dict[str, JsonValue], outcome: str
+) -> None:
+    shop = WritableShop(specific_prices="specific_price_set")
+    (result,) = connector(shop, time_zone=zone).write(
+        [write("promotion", "20", None, {"minor": 2392, **window})], now=NOW
+    )
+    assert result.outcome == outcome, result
+    assert ("the shop's time zone is Europe/Paris" in result.reason) is (outcome == "refused")
+
+
 def two_shops() -> WritableShop:
     """The recorded shop beside another one, in which the same product has its own stock row and its own promotion."""
     shop = WritableShop(specific_prices="specific_price_set")

@@ -409,7 +409,7 @@ class PriceWriter:
         for external_id, (job, promotion) in kept.items():
             if job.result is None or job.result.outcome != "applied":
                 continue
-            if self._promotion(external_id, shelf) == promotion:
+            if self._still_shows(external_id, promotion, shelf):
                 continue
             plan = self._plan(external_id, promotion, shelf)
             if plan.post is not None:
@@ -441,22 +441,37 @@ class PriceWriter:
             else:
                 job.result = written(wanted_value, job.found, fate, value, same_value)
         for external_id, (job, promotion) in kept.items():
-            if external_id in plans and self._promotion(external_id, after) != promotion:
+            if external_id in plans and not self._still_shows(external_id, promotion, after):
                 problem = fates[external_id].error
                 self._tell_moved(job, after, words(problem) if problem else "the shop said yes")
 
     def _tell_moved(self, job: Job, shelf: Shelf, why: str) -> None:
         """Say with a price's result that the promotion went with it: the next plan sees it."""
-        promotion = self._promotion(job.write.external_id, shelf)
-        value = None if promotion is None else promotion.value()
+        try:
+            promotion = self._promotion(job.write.external_id, shelf)
+        except PermanentError as error:
+            to = words(error)
+        else:
+            to = shown(None if promotion is None else promotion.value())
         if job.result is not None:
-            job.result = replace(job.result, reason=f"its promotion moved with it to {shown(value)}: {why}")
+            job.result = replace(job.result, reason=f"its promotion moved with it to {to}: {why}")
+
+    def _still_shows(self, external_id: str, promotion: Promotion, shelf: Shelf) -> bool:
+        try:
+            return self._promotion(external_id, shelf) == promotion
+        except PermanentError:
+            return False
 
     def _plan(self, external_id: str, wanted: Promotion | None, shelf: Shelf) -> Plan:
         try:
             item = shelf.item(external_id, self._facts.tax_rates_bp)
         except PermanentError as error:
             return Plan(refused=words(error))
+        shop_zone = self._home.shop.settings.get("PS_TIMEZONE", "")
+        if wanted is not None and not wanted.is_told_alike(self._zone, shop_zone):
+            return Plan(
+                refused=f"the shop's time zone is {shop_zone}, retailer.yaml says {self._zone.key}: correct time_zone"
+            )
         rows = shelf.specific.of(item.product_id)
         own = [row for row in rows if self._is_own(row, item)]
         return plan_promotion(item, rows, own, wanted, self._terms(shelf), self._zone, self._now, self._home.shop_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
@@ -42,6 +42,15 @@ class Promotion:
             self.minor == other.minor
             and self.ends_at == other.ends_at
             and (self.starts_at == other.starts_at or (_has_begun(self, now) and _has_begun(other, now)))
+        )
+
+    def is_told_alike(self, zone: ZoneInfo, other: str) -> bool:
+        """Whether its window has the same local times in another zone; an unknown zone is taken for the same."""
+        if other == zone.key or other not in available_timezones():
+            return True
+        bounds = [bound for bound in (self.starts_at, self.ends_at) if bound is not None]
+        return all(
+            bound.astimezone(zone).utcoffset() == bound.astimezone(ZoneInfo(other)).utcoffset() for bound in bounds
         )
 
     def value(self) -> JsonValue:

@@ -1,0 +1,49 @@
+"""Several calls at once: in order, never more than allowed, and no lane waiting for a lane."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+import pytest
+
+from resources.connectors.prestashop.lanes import Lanes
+
+
+def test_results_come_in_the_order_of_the_jobs() -> None:
+    gate = threading.Event()
+
+    def first() -> int:
+        assert gate.wait(5)
+        return 1
+
+    def second() -> int:
+        gate.set()
+        return 2
+
+    assert Lanes(2).run([first, second]) == [1, 2], "the first waits for the second: they ran at once"
+
+
+def test_a_job_does_its_own_jobs_itself() -> None:
+    lanes = Lanes(2)
+
+    def outer(number: int) -> list[int]:
+        return lanes.run([partial(int, number), partial(int, number * 10)])
+
+    assert lanes.run([partial(outer, number) for number in range(1, 9)]) == [[n, n * 10] for n in range(1, 9)]
+
+
+def test_the_first_error_is_raised_when_all_have_ended() -> None:
+    ended: list[int] = []
+
+    def fails() -> None:
+        raise ValueError("first")
+
+    with pytest.raises(ValueError, match="first"):
+        Lanes(3).run([fails, partial(ended.append, 1), partial(ended.append, 2)])
+    assert sorted(ended) == [1, 2]
+
+
+def test_one_lane_is_the_callers_own_thread() -> None:
+    jobs = [partial(threading.get_ident), partial(threading.get_ident)]
+    assert set(Lanes(1).run(jobs)) == {threading.get_ident()}
