@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import requests
 
 from resources.connectors.sdk.writing import TargetedConnector, Write, WritingConnector
 from resources.errors import PermanentError, RetryableError
+from sandbox.servers.faults import Fault, FaultKind
 from tests.connectors.tiny_shop import NOW, tiny_shop
 from tests.connectors.transport import Call, Reply, recording
 from tests.connectors.woocommerce_in_process import (
@@ -431,3 +433,44 @@ def test_a_shop_may_mean_delivered_by_completed() -> None:
     shipped = shipment("1", parcel("payable"), parcel("shipped"))
     assert outcomes(shop.write(shipped, statuses={"completed": "delivered"})) == ["applied"]
     assert outcomes(shop.write(shipped, statuses={"completed": "delivered"})) == ["unchanged"]
+
+
+# ---------------------------------------------------------------- over a socket
+
+
+def test_a_batch_that_is_done_too_late_is_found_done_next_time() -> None:
+    shop = Shop.of()
+    shop.server.faults.add(Fault("slow", pattern="POST .*/products/batch", first=1, seconds=0.8))
+    with shop.served(timeout_s=0.3) as writer:
+        (late,) = writer.write([stock("1", 5, 3)], now=NOW)
+        assert (late.outcome, late.read_back) == ("retry", 5)
+        assert "no answer in time" in late.reason
+        deadline = time.monotonic() + 5
+        while shop.server.shown()["1"].quantity != 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert outcomes(writer.write([stock("1", 5, 3)], now=NOW)) == ["unchanged"]
+
+
+WIRE_FAULTS: list[tuple[FaultKind, str]] = [
+    ("server_error", "retry"),
+    ("html_error", "retry"),
+    ("drop_connection", "retry"),
+    ("truncated", "applied"),
+]
+
+
+@pytest.mark.parametrize(("kind", "expected"), WIRE_FAULTS)
+def test_faults_on_the_wire(kind: FaultKind, expected: str) -> None:
+    shop = Shop.of()
+    shop.server.faults.add(Fault(kind, pattern="POST .*batch", first=1))
+    with shop.served() as writer:
+        assert outcomes(writer.write([stock("2-3", 2, 7)], now=NOW)) == [expected]
+        writer.write([stock("2-3", 2, 7)], now=NOW)
+        assert shop.server.shown()["2-3"].quantity == 7
+
+
+def test_many_shipments_go_in_small_batches() -> None:
+    shop = Shop.of(tiny_shop(orders=45))
+    plan = [shipment(str(number), parcel("payable"), parcel("shipped", f"6A{number}")) for number in range(4, 46)]
+    assert set(outcomes(shop.write(*plan))) == {"applied"}
+    assert shop.told.count("POST /orders/batch") == 3

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from resources.connectors.sdk.writing import JsonValue, Write, WriteResult
-from resources.connectors.woocommerce import WooCommerceConnector
+from resources.connectors.woocommerce import WooCommerceConnector, build
 from sandbox.servers.http import DropConnection, request_from
 from sandbox.servers.woocommerce import WooCommerceServer
 from sandbox.shop_data import ShopData
+from tests.connectors.support import TOKENISER, clock, retailer, system
 from tests.connectors.test_woocommerce import connector
 from tests.connectors.tiny_shop import NOW, tiny_shop
 from tests.connectors.transport import Call, Reply
@@ -62,6 +64,15 @@ class Shop:
     def connector(self, **changes: Any) -> WooCommerceConnector:
         """A connector of this shop."""
         return connector(self, **changes)
+
+    @contextmanager
+    def served(self, **changes: Any) -> Iterator[WooCommerceConnector]:
+        """A connector of this shop over a real socket, while it lasts."""
+        declared = system("woocommerce", url=self.server.start(), home_url="https://shop.example", **changes)
+        try:
+            yield build(declared, retailer=retailer(), tokeniser=TOKENISER, clock=clock, sleep=lambda seconds: None)
+        finally:
+            self.server.stop()
 
     def write(self, *writes: Write, **changes: Any) -> list[WriteResult]:
         """Write with a connector of its own."""

@@ -97,12 +97,12 @@ class Batch:
     bodies: Mapping[int, Body]
 
 
-def batches_of(path: str, bodies: Mapping[int, Body]) -> list[Batch]:
-    """Changes for one route in as few batches as it takes."""
+def batches_of(path: str, bodies: Mapping[int, Body], *, size: int = LARGEST_BATCH) -> list[Batch]:
+    """Changes for one route in as few batches of ``size`` as it takes."""
     ids = list(bodies)
     return [
-        Batch(path, {number: bodies[number] for number in ids[start : start + LARGEST_BATCH]})
-        for start in range(0, len(ids), LARGEST_BATCH)
+        Batch(path, {number: bodies[number] for number in ids[start : start + size]})
+        for start in range(0, len(ids), size)
     ]
 
 

@@ -5,31 +5,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from resources.connectors.sdk.batches import batches
-from resources.connectors.sdk.decode import Page, RowDecoder, minor_exponent
+from resources.connectors.sdk.decode import Page, RowDecoder
 from resources.connectors.sdk.http import SessionFactory, network_options
 from resources.connectors.sdk.paging import NumberedPages
 from resources.connectors.sdk.polling import Changed
 from resources.connectors.sdk.secrets import revealed
 from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
-from resources.connectors.sdk.writing import Write, WriteOutcome, WriteResult
+from resources.connectors.sdk.writing import Write, WriteResult
 from resources.connectors.woocommerce import access, catalogue, customers, orders, refunds, targeted
 from resources.connectors.woocommerce.changed import changed_orders
 from resources.connectors.woocommerce.client import WooClient, has_no_route
 from resources.connectors.woocommerce.facts import Terms, read_currency, read_terms
-from resources.connectors.woocommerce.item_values import PRICES
-from resources.connectors.woocommerce.item_writes import ItemWriter, PriceTerms
 from resources.connectors.woocommerce.items import ItemReader
 from resources.connectors.woocommerce.rows import Product
-from resources.connectors.woocommerce.shipments import ShipmentWriter
 from resources.connectors.woocommerce.streams import CUSTOMERS, ORDERS, PRODUCTS, REFUNDS, STREAMS, WRITES
 from resources.connectors.woocommerce.webhooks import MadeWebhook, register
-from resources.errors import EtalonError, PermanentError, RetryableError, Where
+from resources.connectors.woocommerce.writer import ShopWriter
+from resources.errors import PermanentError, Where
 from resources.privacy import Tokeniser
 
 KIND = "woocommerce"
@@ -116,49 +113,10 @@ class WooCommerceConnector:
         One value of stock, publication or shipment takes three calls: the row, the batch, the row again. A price takes the shop's
         currency and tax settings besides, read afresh each time.
         """
-        of_orders = [write for write in writes if write.entity == "order"]
-        of_items = [write for write in writes if write.entity != "order"]
-        workers = self._client.workers if len(writes) > 1 else 0
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="etalon-write") if workers > 1 else None
-        done: dict[int, WriteResult] = {}
-        try:
-            if of_items:
-                results = self._item_writer(of_items, pool).write(of_items)
-                done.update(zip(map(id, of_items), results, strict=True))
-            if of_orders:
-                shipments = ShipmentWriter(self._client, self._statuses, pool, now=now, note=self._tracking_note)
-                done.update(zip(map(id, of_orders), self._after(done, shipments, of_orders), strict=True))
-        finally:
-            if pool is not None:
-                pool.shutdown(wait=True)
-        return [done[id(write)] for write in writes]
-
-    @staticmethod
-    def _after(
-        done: Mapping[int, WriteResult], shipments: ShipmentWriter, writes: Sequence[Write]
-    ) -> list[WriteResult]:
-        """Write shipments; where items were written before, an error is told per item."""
-        try:
-            return shipments.write(writes)
-        except EtalonError as error:
-            if not done:
-                raise
-            outcome: WriteOutcome = "retry" if isinstance(error, RetryableError) else "refused"
-            return [WriteResult(write.key, outcome, reason=str(error)) for write in writes]
-
-    def _item_writer(self, writes: Sequence[Write], pool: Executor | None) -> ItemWriter:
-        prices = None
-        # without a price to write nobody looks at one: then any currency and tax will do
-        currency_code, terms = "EUR", Terms(True, {})
-        if any(write.attribute in PRICES for write in writes):
-            currency_code, _ = read_currency(self._client, PRODUCTS.name)
-            terms = self._terms()
-            prices = PriceTerms(terms, minor_exponent(currency_code))
-
-        def to_batch(pages: list[Page[Product]], parents: catalogue.Parents) -> Batch:
-            return self._product_batch(pages, currency_code, terms, parents)
-
-        return ItemWriter(self._client, self._items, to_batch, prices, pool)
+        writer = ShopWriter(
+            self._client, self._items, self._prices, self._product_batch, self._statuses, self._tracking_note
+        )
+        return writer.write(writes, now=now)
 
     def read_ids(self, stream: Stream, external_ids: Sequence[str], *, now: datetime) -> Reading:
         """Read these root rows again: see `targeted` for what each id brings along. The reading is never full and moves no cursor.
@@ -168,8 +126,7 @@ class WooCommerceConnector:
         pages: list[Page[Any]]
         if stream.name == PRODUCTS.name:
             if self._known_terms is None or not now - _TERMS_KEPT < self._known_terms[0] <= now:
-                currency_code, _ = read_currency(self._client, stream.name)
-                self._known_terms = (now, currency_code, self._terms())
+                self._known_terms = (now, *self._prices())
             _, currency_code, terms = self._known_terms
             parents = catalogue.Parents()
             products, variations = targeted.product_pages(self._client, self._items, external_ids)
@@ -273,8 +230,7 @@ class WooCommerceConnector:
             return self._refund_batch([self._beside_refund(page(refunds.DECODER))])
         if stream.name == CUSTOMERS.name:
             return self._customer_batch([page(customers.DECODER)])
-        currency_code, _ = read_currency(self._client, stream.name)
-        terms = self._terms()
+        currency_code, terms = self._prices()
         parents = catalogue.Parents()
         for parent_page in self._pages("/products", {"status": "any"}, catalogue.DECODER, stream.name, _product_id):
             self._product_batch([parent_page], currency_code, terms, parents)
@@ -452,6 +408,11 @@ class WooCommerceConnector:
 
     def _terms(self) -> Terms:
         return read_terms(self._client, self._territory, self.system_code, PRODUCTS.name)
+
+    def _prices(self) -> tuple[str, Terms]:
+        """The shop's currency, and how its prices and VAT go together."""
+        currency_code, _ = read_currency(self._client, PRODUCTS.name)
+        return currency_code, self._terms()
 
     def _product_batch(
         self, pages: list[Page[Product]], currency_code: str, terms: Terms, parents: catalogue.Parents
