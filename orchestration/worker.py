@@ -133,6 +133,10 @@ class Worker:
         with self._alone():
             lane = self._open_lane()
             if lane is None:
+                now = datetime.now(UTC)
+                self._operations.lane.beat(
+                    self.name, started_at=self._started_at, now=now, ended_at=now, detail={"waiting for": "stock book"}
+                )
                 return
             threads = self._threads(lane)
             for thread in threads:

@@ -10,6 +10,8 @@ from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console
 from orchestration.definitions import asset_impact
 from orchestration.watch import watch_in_background
+from orchestration.definitions import asset_impact
+from orchestration.watch import watch_in_background
 from orchestration.worker import Worker
 
 
@@ -17,7 +19,7 @@ def worker() -> None:
     """Change the shops' stock as soon as a till or a shop sells, until Ctrl-C or SIGTERM.
 
     It counts on the stock book of the last run, follows tickets, webhooks and shops, and writes through the outbox. Nothing is
-    lost when it is killed: what it saw is in the operations store.
+    lost when it is killed: what it saw is in the operations store. It also looks for incidents every few seconds.
 
     \b
     Examples:
@@ -34,5 +36,10 @@ def worker() -> None:
     signal.signal(signal.SIGINT, end)
     console.print(f"[bold]{runtime.retailer.identity.name}[/]: fast lane (Ctrl-C stops it)")
     watch_in_background(runtime, lambda: asset_impact(runtime), stop)
-    Worker(runtime, stop=stop, told=lambda text: console.print(text, highlight=False, markup=False)).run()
+    watching = watch_in_background(runtime, lambda: asset_impact(runtime), stop)
+    try:
+        Worker(runtime, stop=stop, told=lambda text: console.print(text, highlight=False, markup=False)).run()
+    finally:
+        stop.set()
+        watching.join(timeout=30)
     console.print("stopped")
