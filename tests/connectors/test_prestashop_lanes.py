@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -36,11 +37,16 @@ def test_a_job_does_its_own_jobs_itself() -> None:
 def test_the_first_error_is_raised_when_all_have_ended() -> None:
     ended: list[int] = []
 
-    def fails() -> None:
+    def fails() -> object:
         raise ValueError("first")
 
+    def ends(number: int) -> object:
+        ended.append(number)
+        return number
+
+    jobs: list[Callable[[], object]] = [fails, partial(ends, 1), partial(ends, 2)]
     with pytest.raises(ValueError, match="first"):
-        Lanes(3).run([fails, partial(ended.append, 1), partial(ended.append, 2)])
+        Lanes(3).run(jobs)
     assert sorted(ended) == [1, 2]
 
 

@@ -6,41 +6,32 @@ product with combinations is never given a price. Prices go first and are read b
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from resources.connectors.prestashop.catalogue import (
     COMBINATION_DECODER,
     PRICE_FIELDS,
     PRODUCT_DECODER,
-    is_published,
 )
 from resources.connectors.prestashop.client import PrestaShopClient, filters_on
 from resources.connectors.prestashop.lanes import Lanes
 from resources.connectors.prestashop.price_facts import PriceFacts
 from resources.connectors.prestashop.prices import (
-    SPECIFIC_DECODER,
     Item,
-    Public,
-    Quote,
-    Terms,
-    public_prices,
     quote,
 )
 from resources.connectors.prestashop.rows import Combination, Product, SpecificPrice
 from resources.connectors.prestashop.write_facts import Home
-from resources.connectors.prestashop.write_items import item_of, label
+from resources.connectors.prestashop.write_items import item_of
 from resources.connectors.prestashop.write_promotions import (
     Plan,
     Promotion,
     is_own,
     plan_promotion,
     read_promotion,
-    shown_promotion,
 )
 from resources.connectors.prestashop.write_results import (
     failed,
@@ -54,39 +45,10 @@ from resources.connectors.prestashop.write_results import (
     written,
 )
 from resources.connectors.prestashop.write_rows import Fate, Row, Traffic, delete_row, send_rows
-from resources.connectors.sdk.decode import MICRO_DIGITS, Page, RowDecoder, minor_exponent, scaled_int
+from resources.connectors.prestashop.write_shelf import COMBINATION_FIELDS, Shelf, ShelfReader
+from resources.connectors.sdk.decode import MICRO_DIGITS, minor_exponent, scaled_int
 from resources.connectors.sdk.writing import JsonValue, Write, WriteResult
 from resources.errors import EtalonError, PermanentError
-
-T = TypeVar("T")
-COMBINATION_FIELDS = "[id,id_product,price,ecotax]"
-_STREAM = "prices"
-
-
-@dataclass
-class Shelf:
-    """What the shop holds of some products."""
-
-    products: dict[int, Product] = field(default_factory=dict)
-    combinations: dict[int, dict[int, Combination]] = field(default_factory=dict)
-    specific: Public = field(default_factory=lambda: Public({}, {}))
-
-    def item(self, external_id: str, rates_bp: Mapping[int, int]) -> Item:
-        """What an item's price is made of. Raises PermanentError for one that is not there or whose numbers cannot be read."""
-        product_id, combination_id = item_of(external_id)
-        product = self.products.get(product_id)
-        combination = self.combinations.get(product_id, {}).get(combination_id)
-        if product is None or (combination_id and combination is None):
-            raise PermanentError(f"the shop has no {label(external_id)}")
-        own_ecotax = _number(combination.ecotax) if combination else 0
-        return Item(
-            product_id,
-            combination_id,
-            _number(product.price),
-            _number(combination.price) if combination else 0,
-            own_ecotax if own_ecotax > 0 else _number(product.ecotax),
-            rates_bp.get(product.id_tax_rules_group, 0),
-        )
 
 
 @dataclass
@@ -118,14 +80,14 @@ class PriceWriter:
         self._zone = zone
         self._now = now
         self._traffic = traffic
-        self._lanes = lanes
+        self._shelves = ShelfReader(client, facts, zone, now, lanes)
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
         """Write what is asked of some products. Everything of a product is in one call."""
         jobs = [Job(write) for write in writes]
         product_ids = {item_of(write.external_id)[0] for write in writes}
         try:
-            shelf = self._shelf(product_ids)
+            shelf = self._shelves.shelf(product_ids)
         except EtalonError as error:
             self._traffic.error = error
             return [failed(write, error) for write in writes]
@@ -141,88 +103,11 @@ class PriceWriter:
             self._send_promotions(promoted, kept, shelf)
         return [job.result or failed(job.write, PermanentError("it was not written")) for job in jobs]
 
-    # ------------------------------------------------------------ reading
-
-    def _shelf(self, product_ids: Iterable[int]) -> Shelf:
-        wanted = sorted(product_ids)
-        shelf = Shelf()
-
-        def products() -> None:
-            shelf.products = self._products(wanted)
-
-        def combinations() -> None:
-            shelf.combinations = self._combinations(wanted)
-
-        def specific() -> None:
-            shelf.specific = self._specific(wanted)
-
-        self._lanes.run([products, combinations, specific])
-        return shelf
-
-    def _rows(self, resource: str, decoder: RowDecoder[T], asked: Mapping[str, str], display: str) -> Page[T]:
-        params = {"display": display, **asked, "sort": "[id_ASC]"}
-        answer = self._client.rows(resource, params, decoder.decode, stream=_STREAM)
-        return Page(resource, answer.body, answer.value)
-
-    def _products(self, wanted: Sequence[int]) -> dict[int, Product]:
-        return {
-            row.id: row
-            for asked in filters_on("id", wanted)
-            for row in self._rows("products", PRODUCT_DECODER, asked, PRICE_FIELDS).decoded.rows
-        }
-
-    def _combinations(self, wanted: Sequence[int]) -> dict[int, dict[int, Combination]]:
-        found: dict[int, dict[int, Combination]] = defaultdict(dict)
-        for asked in filters_on("id_product", wanted):
-            for row in self._rows("combinations", COMBINATION_DECODER, asked, COMBINATION_FIELDS).decoded.rows:
-                found[row.id_product][row.id] = row
-        return found
-
-    def _specific(self, wanted: Sequence[int]) -> Public:
-        pages = [
-            self._rows("specific_prices", SPECIFIC_DECODER, asked, "full")
-            for asked in filters_on("id_product", [0, *wanted])
-        ]
-        return public_prices(pages, self._facts.visitor)
-
-    def _terms(self, shelf: Shelf) -> Terms:
-        return self._facts.terms(self._now, shelf.products, shelf.specific)
-
-    def _quote(self, external_id: str, shelf: Shelf) -> Quote:
-        """The price that is shown. Raises PermanentError when it cannot be told."""
-        item = shelf.item(external_id, self._facts.tax_rates_bp)
-        problem = shelf.specific.problem(item.product_id)
-        if problem:
-            raise PermanentError(f"its price cannot be told: {problem}")
-        found = quote(item, shelf.specific.of(item.product_id), self._terms(shelf))
-        if found.regular_minor is None:
-            raise PermanentError("its price cannot be told: how the shop taxes the ecotax is not known")
-        return found
-
-    def _promotion(self, external_id: str, shelf: Shelf) -> Promotion | None:
-        """The promotion that runs or comes; None too for one that is over."""
-        found = shown_promotion(self._quote(external_id, shelf), self._zone)
-        return None if found is None or found.is_over(self._now) else found
-
-    def _value(self, write: Write, shelf: Shelf) -> JsonValue:
-        """The present value of what is written."""
-        if write.attribute == "regular_minor":
-            return self._quote(write.external_id, shelf).regular_minor
-        if write.attribute == "promotion":
-            promotion = self._promotion(write.external_id, shelf)
-            return None if promotion is None else promotion.value()
-        product_id, combination_id = item_of(write.external_id)
-        if combination_id and combination_id not in shelf.combinations.get(product_id, {}):
-            raise PermanentError(f"the shop has no {label(write.external_id)}")
-        if product_id not in shelf.products:
-            raise PermanentError(f"the shop has no {label(write.external_id)}")
-        return is_published(shelf.products[product_id])
-
     def _look(self, job: Job, shelf: Shelf) -> None:
         """Read the present value and leave the write alone when it is so already, moved, or cannot be written."""
         write = job.write
         try:
-            job.found = self._value(write, shelf)
+            job.found = self._shelves.value(write, shelf)
         except PermanentError as error:
             job.result = refused(write, words(error))
             return
@@ -287,9 +172,9 @@ class PriceWriter:
         try:
             after = replace(shelf)
             if any(resource == "products" for resource, _ in fields):
-                after.products = self._products(sorted(shelf.products))
+                after.products = self._shelves.products(sorted(shelf.products))
             if any(resource == "combinations" for resource, _ in fields):
-                after.combinations = self._combinations(sorted(shelf.products))
+                after.combinations = self._shelves.combinations(sorted(shelf.products))
         except EtalonError as error:
             self._traffic.error = error
             for job in sent:
@@ -297,7 +182,7 @@ class PriceWriter:
             return shelf
         for job in sent:
             try:
-                value = self._value(job.write, after)
+                value = self._shelves.value(job.write, after)
             except PermanentError as error:
                 job.result = not_read_back(job.write, job.found, job.fate or Fate(), error)
             else:
@@ -309,10 +194,10 @@ class PriceWriter:
             held: dict[int, Product | Combination] = {}
             for asked in filters_on("id", [int(row.key) for row in waiting]):
                 if resource == "products":
-                    products = self._rows(resource, PRODUCT_DECODER, asked, PRICE_FIELDS)
+                    products = self._shelves.rows(resource, PRODUCT_DECODER, asked, PRICE_FIELDS)
                     held.update((row.id, row) for row in products.decoded.rows)
                 else:
-                    combinations = self._rows(resource, COMBINATION_DECODER, asked, COMBINATION_FIELDS)
+                    combinations = self._shelves.rows(resource, COMBINATION_DECODER, asked, COMBINATION_FIELDS)
                     held.update((row.id, row) for row in combinations.decoded.rows)
             return {row.key for row in waiting if int(row.key) in held and _holds(held[int(row.key)], row.fields)}
 
@@ -335,7 +220,7 @@ class PriceWriter:
         """The price without tax, in 1e-8 of the unit with six decimals, that is shown as ``minor``. Raises PermanentError for none."""
         if minor < 0:
             raise PermanentError(f"{minor} is no price")
-        terms = self._terms(shelf)
+        terms = self._shelves.terms(shelf)
         unit = 10**MICRO_DIGITS
         share = 100 * unit - terms.group_reduction
         if share <= 0:
@@ -387,7 +272,7 @@ class PriceWriter:
         for job in priced:
             external_id = job.write.external_id
             if job.write.attribute == "regular_minor" and external_id not in asked:
-                promotion = self._promotion(external_id, shelf)
+                promotion = self._shelves.promotion(external_id, shelf)
                 if promotion is not None:
                     kept[external_id] = (job, promotion)
         return kept
@@ -422,7 +307,7 @@ class PriceWriter:
             return
         fates = self._send_plans(plans)
         try:
-            after = replace(shelf, specific=self._specific(sorted(shelf.products)))
+            after = replace(shelf, specific=self._shelves.specific(sorted(shelf.products)))
         except EtalonError as unread:
             self._traffic.error = unread
             for job in promoted:
@@ -435,7 +320,7 @@ class PriceWriter:
             fate = fates[job.write.external_id]
             wanted_value = replace(job.write, after=self._normal(job.write, job.write.after))
             try:
-                value = self._value(job.write, after)
+                value = self._shelves.value(job.write, after)
             except PermanentError as error:
                 job.result = not_read_back(job.write, job.found, fate, error)
             else:
@@ -448,7 +333,7 @@ class PriceWriter:
     def _tell_moved(self, job: Job, shelf: Shelf, why: str) -> None:
         """Say with a price's result that the promotion went with it: the next plan sees it."""
         try:
-            promotion = self._promotion(job.write.external_id, shelf)
+            promotion = self._shelves.promotion(job.write.external_id, shelf)
         except PermanentError as error:
             to = words(error)
         else:
@@ -458,7 +343,7 @@ class PriceWriter:
 
     def _still_shows(self, external_id: str, promotion: Promotion, shelf: Shelf) -> bool:
         try:
-            return self._promotion(external_id, shelf) == promotion
+            return self._shelves.promotion(external_id, shelf) == promotion
         except PermanentError:
             return False
 
@@ -474,7 +359,9 @@ class PriceWriter:
             )
         rows = shelf.specific.of(item.product_id)
         own = [row for row in rows if self._is_own(row, item)]
-        return plan_promotion(item, rows, own, wanted, self._terms(shelf), self._zone, self._now, self._home.shop_id)
+        return plan_promotion(
+            item, rows, own, wanted, self._shelves.terms(shelf), self._zone, self._now, self._home.shop_id
+        )
 
     def _is_own(self, row: SpecificPrice, item: Item) -> bool:
         return is_own(row, item, self._home.shop_id, is_one_of_several=self._home.is_one_of_several)
@@ -486,7 +373,7 @@ class PriceWriter:
         made = [Row(key, plan.post) for key, plan in plans.items() if plan.post]
 
         def held(rows: Sequence[Row]) -> set[str]:
-            public = self._specific(sorted({item_of(row.key)[0] for row in rows}))
+            public = self._shelves.specific(sorted({item_of(row.key)[0] for row in rows}))
             return {
                 row.key for row in rows if any(_holds(found, row.fields) for found in public.of(item_of(row.key)[0]))
             }
@@ -522,13 +409,6 @@ def _holds(row: Product | Combination | SpecificPrice, fields: Mapping[str, str]
         if held != text and (scaled_int(text) is None or scaled_int(held) != scaled_int(text)):
             return False
     return True
-
-
-def _number(text: str) -> int:
-    found = scaled_int(text)
-    if found is None:
-        raise PermanentError(f"{text!r} is not a decimal number")
-    return found
 
 
 def _half_up(numerator: int, denominator: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from resources.connectors.prestashop.lanes import Lanes
@@ -40,22 +41,23 @@ class PrestaShopWriter:
         """Compare, write, read back; as `WritingConnector.write` promises."""
         results: dict[int, WriteResult] = {}
         by_subject: dict[str, list[Write]] = {"stock": [], "price": [], "shipment": []}
-        places: dict[str, int] = {}
         seen: set[tuple[str, ...]] = set()
         for place, write in enumerate(writes):
             problem = _problem(write, seen)
             if problem:
                 results[place] = refused(write, problem)
             else:
-                places[write.key] = place
-                by_subject[_SUBJECTS[write.entity, write.attribute]].append(write)
+                # known by their places here: nothing is asked of the caller's keys
+                by_subject[_SUBJECTS[write.entity, write.attribute]].append(replace(write, key=str(place)))
         traffic = Traffic()
         # the shop's settings are read here: what they raise is raised before anything is sent
         chunks = [
             chunk for subject, held in by_subject.items() if held for chunk in self._chunks(subject, held, now, traffic)
         ]
         for written in self._lanes.run([self._job(chunk, traffic) for chunk in chunks]):
-            results.update((places[result.key], result) for result in written)
+            for result in written:
+                place = int(result.key)
+                results[place] = replace(result, key=writes[place].key)
         if (
             traffic.error is not None
             and not traffic.is_sent
