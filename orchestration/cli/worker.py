@@ -10,8 +10,6 @@ from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console
 from orchestration.definitions import asset_impact
 from orchestration.watch import watch_in_background
-from orchestration.definitions import asset_impact
-from orchestration.watch import watch_in_background
 from orchestration.worker import Worker
 
 
@@ -35,7 +33,6 @@ def worker() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     console.print(f"[bold]{runtime.retailer.identity.name}[/]: fast lane (Ctrl-C stops it)")
-    watch_in_background(runtime, lambda: asset_impact(runtime), stop)
     watching = watch_in_background(runtime, lambda: asset_impact(runtime), stop)
     try:
         Worker(runtime, stop=stop, told=lambda text: console.print(text, highlight=False, markup=False)).run()
