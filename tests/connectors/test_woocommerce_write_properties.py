@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from resources.connectors.sdk.writing import JsonValue, Write
@@ -16,7 +16,7 @@ from tests.connectors.tiny_shop import NOW
 from tests.connectors.woocommerce_in_process import Shop, price, promotion, publication, reduced, shipment, stock
 from tests.connectors.woocommerce_in_process import parcel as parcel_of
 
-quick = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 _RUNNING = reduced(1000, "2026-05-17T10:00:00Z", "2026-05-24T22:00:00Z")
 _INSTANTS = st.sampled_from([None, "2026-05-01T00:00:00Z", "2026-06-01T22:30:01Z"])
@@ -46,9 +46,12 @@ WRITES: list[tuple[Any, str, JsonValue, st.SearchStrategy[Any]]] = [
 
 @st.composite
 def plans(draw: st.DrawFn) -> list[Write]:
-    """Some writes to the tiny shop as it is, each for another value."""
+    """Some writes to the tiny shop as it is, each for another value; none hides a product whose variation another one shows."""
     chosen = draw(st.lists(st.sampled_from(range(len(WRITES))), min_size=1, unique=True))
-    return [make(item, before, draw(after)) for make, item, before, after in (WRITES[number] for number in chosen)]
+    plan = [make(item, before, draw(after)) for make, item, before, after in (WRITES[number] for number in chosen)]
+    shown = {write.external_id: write.after for write in plan if write.attribute == "is_published"}
+    assume(not (shown.get("2") is False and shown.get("2-4") is True))
+    return plan
 
 
 @quick
@@ -85,7 +88,7 @@ RATES = st.dictionaries(
 TERMS = st.builds(Terms, st.booleans(), RATES, is_rounded_per_rate=st.booleans(), price_decimals=st.integers(0, 4))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10**7), st.sampled_from(["", "reduced-rate", "=none"])), min_size=1), TERMS)
 def test_a_stored_price_is_read_as_the_one_that_was_wanted(prices: list[tuple[int, str]], terms: Terms) -> None:
     for (minor, taxed_as), (text, nearest) in zip(prices, stored_texts(prices, terms, 2), strict=True):
