@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from resources.connectors.sdk.stream import WriteCapability
-from resources.connectors.sdk.writing import JsonValue, Write, WriteResult
+from resources.connectors.sdk.writing import JsonValue, Write, WriteOutcome, WriteResult
 from resources.errors import EtalonError
 
 Place = tuple[str, str, str]
@@ -76,7 +76,7 @@ class FakeShop:
             self.dies_after -= 1
             if self.dies_after <= 0:
                 raise Killed
-        outcome = "applied" if kept == write.after else "not_kept"
+        outcome: WriteOutcome = "applied" if kept == write.after else "not_kept"
         reason = "" if outcome == "applied" else "the shop says yes and shows something else"
         return WriteResult(
             write.key, outcome, found=found, is_found=True, read_back=kept, is_read_back=True, reason=reason
