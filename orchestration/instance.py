@@ -68,7 +68,10 @@ def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
             },
         },
         # Asked for work each second, not each fifth: a sync that a sensor wants starts without that wait.
-        "run_queue": {"dequeue_interval_seconds": 1},
+        "run_queue": {"dequeue_interval_seconds": 1, "dequeue_use_threads": True, "dequeue_num_workers": 4},
+        # A sensor that takes its time, or the start of a run, holds up no other sensor.
+        "sensors": {"use_threads": True, "num_workers": 4, "num_submit_workers": 4},
+        "schedules": {"use_threads": True, "num_workers": 2, "num_submit_workers": 2},
         # Dagster's own launcher cannot say that a run's process is gone; this one can.
         "run_launcher": {"module": "orchestration.run_launcher", "class": "WatchedRunLauncher"},
         # Without the last two a killed run keeps the writer's slot for ever.

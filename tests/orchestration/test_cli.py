@@ -53,6 +53,7 @@ EXPECTED = {
     "sync",
     "systems",
     "ui",
+    "up",
 }
 
 
