@@ -72,17 +72,19 @@ def start_sandbox(
     tells_truth: bool = True,
     live: bool = False,
     refuses: RefusalRules = REFUSES_UNKNOWN,
+    clock: Callable[[], datetime] | None = None,
 ) -> Sandbox:
     """Start a retailer under `folder`: files in `drops/`, truth in `truth.json`, two shops on 127.0.0.1.
 
     `scale` multiplies the demo's 5,000 variants and 20,000 orders; `variants` and `orders` set them outright.
     `loses_rows`: whether the Belgian shop's customers silently miss rows. `tells_truth`: whether KPI figures and work lists
     are worked out, which takes minutes for millions of orders; without them the truth holds the planted files and rows only.
-    The shops' present is `now`; a `live` one starts there and goes on with real time. `refuses`: what the ERP refuses besides
-    articles that it does not know. Raises ValueError when the world is too small.
+    The shops' present is `now`; a `live` one starts there and goes on with real time; `clock` sets it outright. `refuses`: what the
+    ERP refuses besides articles that it does not know. Raises ValueError when the world is too small.
     """
     now = now.replace(microsecond=0)
-    clock = running_from(now) if live else (lambda: now)
+    if clock is None:
+        clock = running_from(now) if live else (lambda: now)
     world = build_world(
         seed=seed,
         now=now,
