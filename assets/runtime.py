@@ -21,7 +21,7 @@ from resources.connectors.registry import build_connector
 from resources.connectors.sdk.stream import Connector, Stream
 from resources.extract import run_extract
 from resources.landing import Landing
-from resources.operations import Manifest, Operations, QuarantinedRow
+from resources.operations import ExchangeEntry, Manifest, Operations, QuarantinedRow
 from resources.privacy import PiiStore, Sealer, Tokeniser
 from resources.retailer import Retailer, load_retailer
 from resources.retailer_tables import retailer_frames
@@ -73,7 +73,22 @@ class Runtime:
     @cached_property
     def personal(self) -> PiiStore:
         """Personal values, encrypted."""
-        return PiiStore(self.settings.pii_path, self.sealer)
+        return PiiStore(self.settings.pii_path, self.sealer, on_read=self._journal_customer_read)
+
+    def _journal_customer_read(self, kind: str) -> None:
+        """A personal value is opened: the journal knows when and of what kind, never which."""
+        self.operations.add_exchange(
+            ExchangeEntry(
+                at=self.settings.clock()(),
+                run_id="",
+                system_code="etalon",
+                stream="customer_read",
+                kind="customer_read",
+                is_ok=True,
+                detail=f"a personal value of kind {kind} was opened",
+                rows_qty=1,
+            )
+        )
 
     @cached_property
     def landing(self) -> Landing:

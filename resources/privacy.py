@@ -189,8 +189,14 @@ _CHUNK = 5_000
 class PiiStore:
     """Where personal values stay, apart from everything that analysts read. Grain: one row per token."""
 
-    def __init__(self, target: Path | sa.Engine, sealer: Sealer) -> None:
-        """``target``: a SQLite file, created with its folder when missing, or an engine (SQLite or Postgres)."""
+    def __init__(
+        self, target: Path | sa.Engine, sealer: Sealer, *, on_read: Callable[[PersonalKind], None] | None = None
+    ) -> None:
+        """``target``: a SQLite file, created with its folder when missing, or an engine (SQLite or Postgres).
+
+        ``on_read`` is told of each value that is opened, by its kind, before it is given: who reads persons leaves a trace.
+        """
+        self._on_read = on_read
         if isinstance(target, Path):
             target.parent.mkdir(parents=True, exist_ok=True)
             target = sa.create_engine(f"sqlite:///{target}")
@@ -225,7 +231,11 @@ class PiiStore:
         query = sa.select(_PERSONAL_VALUE.c.kind, _PERSONAL_VALUE.c.sealed).where(_PERSONAL_VALUE.c.token == token)
         with self._engine.connect() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else PersonalValue(row.kind, self._sealer.open(row.sealed, token.encode()).decode())
+        if row is None:
+            return None
+        if self._on_read is not None:
+            self._on_read(row.kind)
+        return PersonalValue(row.kind, self._sealer.open(row.sealed, token.encode()).decode())
 
     def erase(self, token: str) -> bool:
         """Forget the value behind a token (GDPR, article 17); whether there was one.

@@ -169,13 +169,6 @@ class Alerts:
         with self._transactions.reading() as connection:
             return [_record(dict(row)) for row in connection.execute(statement).mappings()]
 
-    def prune(self, before_at: datetime) -> int:
-        """Forget messages that were sent or given up before an instant."""
-        with self._transactions.writing() as connection:
-            return connection.execute(
-                sa.delete(alert).where(alert.c.state != "pending", alert.c.created_at < before_at)
-            ).rowcount
-
     def _update(self, alert_id: str, **values: Any) -> None:
         with self._transactions.writing() as connection:
             connection.execute(sa.update(alert).where(alert.c.alert_id == alert_id).values(**values))

@@ -140,6 +140,18 @@ def test_a_worker_looks_in_the_background(settings: Settings) -> None:
     assert kinds(runtime) == ["reading_failed"]
 
 
+def test_who_opens_personal_values_leaves_a_trace(settings: Settings) -> None:
+    """Given two values of which one is opened, expect one line that says when and of what kind, and not which."""
+    runtime = small_runtime(settings)
+    runtime.personal.put([("token-1", "email", "ann@example.org"), ("token-2", "name", "Ann")])
+    value = runtime.personal.get("token-1")
+    assert value is not None
+    assert runtime.personal.get("token-9") is None
+    [line] = runtime.operations.watching.journal(kinds=("customer_read",))
+    assert (line.rows_qty, line.detail) == (1, "a personal value of kind email was opened")
+    assert "token-1" not in repr(line)
+
+
 @pytest.fixture
 def at_hand(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """A runtime whose erp cannot be read, as the commands open it."""
