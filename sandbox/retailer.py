@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sandbox.drops import write_drops
@@ -82,7 +82,7 @@ def start_sandbox(
     The shops' present is `now`; a `live` one starts there and goes on with real time; `clock` sets it outright. `refuses`: what the
     ERP refuses besides articles that it does not know. Raises ValueError when the world is too small.
     """
-    now = now.replace(microsecond=0)
+    now = now.astimezone(UTC).replace(microsecond=0)
     if clock is None:
         clock = running_from(now) if live else (lambda: now)
     world = build_world(
