@@ -89,7 +89,7 @@ def _smtp(session: socketserver.StreamRequestHandler, state: MailServer) -> None
             lines = []
             while (data := stream.readline()) != b".\r\n":
                 lines.append(data)
-            state.messages.append(message_from_bytes(b"".join(lines), policy=policy.default))  # type: ignore[arg-type]
+            state.messages.append(message_from_bytes(b"".join(lines), policy=policy.default))
             state.receivers.append(receivers)
             say("250 taken")
         elif verb == "QUIT":

@@ -209,7 +209,7 @@ CASES = {
         "a channel whose system is shop_be; web-fr's is shop_fr",
     ),
     "two systems of one code": Case(
-        "code: counts", "code: pos", "systems[2].code", "'pos'", "a value of its own: line 47 has it already"
+        "code: counts", "code: pos", "systems[2].code", "'pos'", "a value of its own: line 48 has it already"
     ),
     "master that no system is": Case(
         "name: [shop_fr, shop_be, erp]",
