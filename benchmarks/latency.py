@@ -11,6 +11,7 @@ import argparse
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -289,6 +290,8 @@ def main() -> None:
     binaries = find_binaries()
     if binaries is None:
         raise SystemExit("PostgreSQL is not installed")
+    # Ended from outside, it ends what it has started.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="etalon-latency-")))
         server = stack.enter_context(running_postgres(binaries))
