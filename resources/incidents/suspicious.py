@@ -13,6 +13,8 @@ from resources.retailer import Burst
 
 WEEKS_BEFORE = timedelta(days=14)
 A_DAY = timedelta(days=1)
+REFUSED = frozenset({"refused", "limited"})
+"""Outcomes of who was turned away; `limited`: by the proxy, for trying too often."""
 
 
 @detector("webhooks_refused")
@@ -92,7 +94,7 @@ def _bursts(facts: Facts, kind: str, limit: Burst) -> dict[str, tuple[int, datet
     entries = [
         entry
         for entry in facts.operations.watching.journal(kinds=(kind,), since_at=facts.now - window, limit=None)
-        if entry.outcome == "refused"
+        if entry.outcome in REFUSED
     ]
     found = {}
     for system_code in sorted({entry.system_code for entry in entries}):
