@@ -445,12 +445,6 @@ class Outbox:
         with self._transactions.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(statement)}
 
-    def prune(self, before_at: datetime) -> int:
-        """Forget closed rows that changed before ``before_at``; dead letters stay. Gives how many."""
-        closed = outbox.c.state.in_(("done", "moved", "replaced", "dropped"))
-        with moving(self._transactions) as connection:
-            return connection.execute(sa.delete(outbox).where(closed, outbox.c.changed_at < before_at)).rowcount
-
     def _move(self, row: OutboxRow, result: Answer, now: datetime) -> tuple[State, dict[str, Any]]:
         """The state a result leads to, and what else changes."""
         if result.outcome in _STATE_OF:

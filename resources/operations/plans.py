@@ -361,16 +361,6 @@ class Plans:
             found = [_record(row) for row in connection.execute(statement).mappings()]
             return [replace(each, counts=_counts(connection, each.plan_id)) for each in found]
 
-    def prune(self, before_at: datetime) -> int:
-        """Forget plans that ended before ``before_at``, with their lines; rejected ones stay, so that they stay rejected."""
-        ended = ("applied", "applied_with_errors", "superseded", "reverted")
-        with self._transactions.writing() as connection:
-            old = sa.select(plan.c.plan_id).where(plan.c.status.in_(ended), plan.c.changed_at < before_at)
-            connection.execute(sa.delete(plan_line).where(plan_line.c.plan_id.in_(old)))
-            return connection.execute(
-                sa.delete(plan).where(plan.c.status.in_(ended), plan.c.changed_at < before_at)
-            ).rowcount
-
     def _nothing_left(self, channel_code: str, subject: str, origin: PlanOrigin, now: datetime) -> Proposal:
         """Nothing differs any more: what waited for a decision about it has no object left."""
         if origin == "revert":

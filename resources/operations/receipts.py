@@ -184,11 +184,6 @@ class Receipts:
         found = self._select(receipt.c.receipt_id.in_(last), receipt.c.origin == "revert")
         return {row.value_key: row for row in found}
 
-    def prune(self, before_at: datetime) -> int:
-        """Forget receipts older than ``before_at``; gives how many."""
-        with self._transactions.writing() as connection:
-            return connection.execute(sa.delete(receipt).where(receipt.c.written_at < before_at)).rowcount
-
     def _select(self, *conditions: sa.ColumnElement[bool]) -> list[Receipt]:
         statement = sa.select(receipt).where(*conditions).order_by(receipt.c.receipt_id)
         with self._transactions.reading() as connection:

@@ -198,12 +198,3 @@ def test_many_workers_never_hold_the_same_row(either: Operations) -> None:
     assert len(held) == len(set(held)), "a row was held twice"
     assert either.outbox.counts().keys() <= {"done", "replaced"}
     assert len(either.receipts.since()) == len(held)
-
-
-def test_closed_rows_are_forgotten_and_letters_are_not(operations: Operations, clock: Clock) -> None:
-    operations.outbox.put([write("a", 5), write("b", 5)], now=NOW)
-    rows = claim(operations, clock)
-    operations.outbox.settle([answer(rows[0]), answer(rows[1], "refused")], rows, now=NOW)
-    assert operations.outbox.prune(clock.pass_(days=1)) == 1
-    assert operations.outbox.counts() == {"dead": 1}
-    assert operations.receipts.prune(clock()) == 2
