@@ -18,6 +18,9 @@ MARKER = ".done"
 REQUESTED_AT = "/requested_at"
 """Where the cursor keeps when the last run was asked for (seconds since 1970); no system's code begins with a slash."""
 GAP_S = 300
+WAITING = dg.RunsFilter(
+    job_name=HOURLY_INCREMENTAL, statuses=[dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED]
+)
 FIRST_LOOK_S = 60
 """How long the run of an arrival may take to look at the folder: a file without a marker is whole when a second look, so many
 seconds after the first, finds it unchanged."""
@@ -87,8 +90,8 @@ def file_arrival_sensor(
     """One run for all that arrived since the last tick, in the folder of each file system (system code -> folder).
 
     The run reads every system: an arriving stock file is compared with what the shops show now, not an hour ago.
-    ``clock_s``: seconds since 1970. ``gap_s``: between two runs at least; what arrives meanwhile waits for the next one, so that tills
-    which ring all day do not keep the warehouse busy all day.
+    ``clock_s``: seconds since 1970. ``gap_s``: between two runs at least; what arrives meanwhile waits for the next one, and one at
+    most waits in the queue, so that tills which ring all day do not keep the warehouse busy all day.
     """
 
     @dg.sensor(
@@ -128,6 +131,8 @@ def file_arrival_sensor(
         if int(clock_s()) - requested_at < gap_s:
             # The cursor stays, so that the same arrivals are seen again.
             return dg.SkipReason(f"arrivals in {', '.join(arrived)} wait: a run was started less than {gap_s} s ago")
+        if gap_s and context.instance.get_runs_count(WAITING):
+            return dg.SkipReason(f"arrivals in {', '.join(arrived)} wait: the run that will read them waits too")
         cursor = json.dumps({**before, **now, REQUESTED_AT: int(clock_s())}, sort_keys=True)
         key = hashlib.sha256(cursor.encode()).hexdigest()[:32]
         return dg.SensorResult(

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from orchestration.definitions import watched
+from orchestration.jobs import HOURLY_INCREMENTAL
 from orchestration.sensors import FIRST_LOOK_S, WatchedFolder, file_arrival_sensor
 from resources.retailer import FilesSystem, PickupConfig
 from tests.retailer.declared import retailer
@@ -55,7 +56,22 @@ def test_a_new_or_renewed_marker_starts_another_run(folder: Path) -> None:
     assert len({*first, *second, *third}) == 3
 
 
+def test_arrivals_wait_while_a_run_waits_for_its_turn(folder: Path) -> None:
+    put(folder, "a.done")
+    sensor = file_arrival_sensor({"erp": WatchedFolder(folder)}, gap_s=300)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        @dg.job(name=HOURLY_INCREMENTAL)
+        def reading() -> None: ...
+
+        run = instance.create_run_for_job(reading, status=dg.DagsterRunStatus.NOT_STARTED)
+        assert not sensor.evaluate_tick(dg.build_sensor_context(instance=instance)).run_requests
+        instance.report_run_failed(run)
+        assert sensor.evaluate_tick(dg.build_sensor_context(instance=instance)).run_requests
+
+
 def test_arrivals_wait_until_the_last_run_is_some_time_ago_and_none_is_lost(folder: Path) -> None:
+    instance = dg.DagsterInstance.ephemeral()
     cursor: str | None = None
     # (at, file that arrives, is a run asked for)
     steps = [
@@ -70,7 +86,7 @@ def test_arrivals_wait_until_the_last_run_is_some_time_ago_and_none_is_lost(fold
         if name:
             put(folder, name)
         sensor = file_arrival_sensor({"erp": WatchedFolder(folder)}, clock_s=lambda at=at: 1_000_000 + at, gap_s=300)  # type: ignore[misc]
-        data = sensor.evaluate_tick(dg.build_sensor_context(cursor=cursor))
+        data = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
         cursor = data.cursor or cursor
         assert bool(data.run_requests) == expected, at
 
