@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
 
 from orchestration.cli.environment import open_settings
 from orchestration.cli.terminal import console
-from resources.backup import restore_backup, take_backup
+from orchestration.service.borrowed import private_postgres
+from orchestration.service.lock import is_running
+from resources.backup import read_inventory, restore_backup, take_backup
+from resources.errors import PermanentError, Where
 from resources.settings import Settings
 from resources.warehouse import Warehouse
 
@@ -28,8 +34,8 @@ def backup(
       etalon backup /mnt/backups
       etalon backup /mnt/backups --no-landing
     """
-    settings = open_settings()
-    taken = take_backup(settings, _warehouse(settings), target, with_landing=landing, now=settings.clock()())
+    with _settings_with_database() as settings:
+        taken = take_backup(settings, _warehouse(settings), target, with_landing=landing, now=settings.clock()())
     console.print(
         f"[bold]{taken.folder}[/]: {taken.files_qty:,} files, {taken.size_bytes / 1e6:,.1f} MB", soft_wrap=True
     )
@@ -48,11 +54,35 @@ def restore(
       etalon restore /mnt/backups/etalon-20260518T023000Z
       etalon restore /mnt/backups/etalon-20260518T023000Z --replace
     """
-    settings = open_settings()
-    inventory, aside = restore_backup(settings, _warehouse(settings), folder, replace=replace, now=settings.clock()())
+    wants_postgres = bool(read_inventory(folder).databases)
+    with _settings_with_database(make=wants_postgres) as settings:
+        if is_running(settings.service_dir):
+            raise PermanentError(
+                "the service is running on this data folder",
+                where=Where(file=str(settings.data_dir)),
+                action="stop `etalon up` first",
+            )
+        inventory, aside = restore_backup(
+            settings, _warehouse(settings), folder, replace=replace, now=settings.clock()()
+        )
     console.print(f"Restored what was taken at [bold]{inventory.taken_at:%Y-%m-%d %H:%M:%S} UTC[/].")
     if aside is not None:
         console.print(f"What was there is in {aside}", soft_wrap=True)
+
+
+@contextmanager
+def _settings_with_database(*, make: bool = False) -> Iterator[Settings]:
+    """The machine's settings, the private PostgreSQL of its data folder running when it has one.
+
+    ``make``: it is made when the machine has no PostgreSQL at all.
+    """
+    settings = open_settings(connect=False)
+    is_given = bool(settings.variables.get("ETALON_POSTGRES_URL"))
+    if is_given or not (settings.postgres_url or make):
+        yield open_settings()
+        return
+    with private_postgres(settings.postgres_dir, os.environ):
+        yield open_settings()
 
 
 def _warehouse(settings: Settings) -> Warehouse:

@@ -14,7 +14,7 @@ from resources.errors import PermanentError, Where
 from resources.settings import Settings
 from resources.warehouse import Warehouse
 
-_KEPT = frozenset({"postgres", "logs", "writer.lock"})
+_KEPT = frozenset({"postgres", "service", "logs", "writer.lock"})
 """Of the machine, not of the retailer: a restore leaves them where they are."""
 
 

@@ -26,7 +26,7 @@ from resources.warehouse import Warehouse
 
 DATABASES, FILES = "databases", "files"
 INSTANCE, OPERATIONS = "instance", "operations"
-_LEFT_OUT = frozenset({"postgres", "logs", "cache", "tmp", "writer.lock", "sandbox"})
+_LEFT_OUT = frozenset({"postgres", "service", "logs", "cache", "tmp", "writer.lock", "sandbox"})
 """Not of the retailer's: the private PostgreSQL's own files (it is dumped), logs, caches, and what a demo reads from."""
 
 
