@@ -1,4 +1,4 @@
-"""Assets of the KPIs, of what channels should show, and of the marts: SQL models, with the KPI values, their trend and their exclusions as metadata."""
+"""Assets of the KPIs, of what channels should show, and of the marts: SQL models; KPIs with values, trend and exclusions as metadata."""
 
 from __future__ import annotations
 

@@ -165,7 +165,8 @@ class _Run:
         if self._ids is not None:
             if not isinstance(self._connector, TargetedConnector):
                 raise ConfigurationError(
-                    "single rows were asked for, and its connector cannot read them (TargetedConnector)", where=self._where
+                    "single rows were asked for, and its connector cannot read them (TargetedConnector)",
+                    where=self._where,
                 )
             return self._connector.read_ids(self._stream, self._ids, now=self._now)
         if self._stream.change_tracking != "files":

@@ -19,9 +19,7 @@ NUMBERS_SHOWN = 5
 def refused(facts: Facts) -> Iterator[Signal]:
     """The ERP refused an order, or it could not be sent at all: its units stay promised to nobody's work."""
     messages = facts.operations.order_messages
-    found = [
-        one for state in ("refused", "failed") for one in messages.select(state=state) if one.cancelled_at is None
-    ]
+    found = [one for state in ("refused", "failed") for one in messages.select(state=state) if one.cancelled_at is None]
     for (system_code, channel_code), orders in _grouped(found).items():
         first = min(orders, key=_changed_at)
         yield Signal(

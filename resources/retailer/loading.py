@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, PlainValidator, SecretStr, ValidationErro
 from pydantic_core import ErrorDetails
 
 from resources.errors import ConfigurationError, Where
-from resources.retailer.fields import Code, expected
 from resources.retailer.fast_lane import FastLane
+from resources.retailer.fields import Code, expected
 from resources.retailer.guards import Guards
 from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.mistakes import ConfigurationErrors, Mistake

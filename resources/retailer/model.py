@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Protocol, TypeVar
 from pydantic import Field, model_validator
 
 from resources.errors import ConfigurationError
+from resources.retailer.fast_lane import FastLane
 from resources.retailer.fields import (
     Code,
     CountryCode,
@@ -27,7 +28,6 @@ from resources.retailer.fields import (
     expected,
     holiday_subdivisions,
 )
-from resources.retailer.fast_lane import FastLane
 from resources.retailer.guards import Guards
 from resources.retailer.incident_rules import IncidentRules
 from resources.retailer.names import nearest

@@ -52,7 +52,16 @@ def test_every_asset_is_described_owned_and_grouped(definitions: dg.Definitions)
         assert node.description, key
         assert node.owners, key
         assert node.kinds, key
-        assert node.group_name in {"sources", "canonical", "staging", "referentials", "kpis", "channels", "marts", "publication"}
+        assert node.group_name in {
+            "sources",
+            "canonical",
+            "staging",
+            "referentials",
+            "kpis",
+            "channels",
+            "marts",
+            "publication",
+        }
 
 
 def test_lineage_leads_from_a_stream_to_the_published_file(definitions: dg.Definitions) -> None:
