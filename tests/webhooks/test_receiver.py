@@ -118,6 +118,29 @@ def test_a_doubled_delivery_is_taken_once(client: Client, operations: Operations
     assert [line.outcome for line in operations.exchanges()] == ["accepted", "doubled", "doubled"]
 
 
+def test_what_a_shop_tells_in_one_second_comes_with_one_id_and_is_all_taken(
+    client: Client, operations: Operations
+) -> None:
+    # WC_Webhook::get_new_delivery_id: wp_hash( $this->get_id() . strtotime( 'now' ) )
+    bodies = [b'{"id": 125}', b'{"id": 126}', b'{"id": 125}']
+    for body in bodies:
+        headers = signed(body, **{"x-wc-webhook-delivery-id": "ed5d560d69617db50044ce15c84fc757"})
+        assert client.post("/webhooks/shop_be", content=body, headers=headers).status_code == 200
+    assert hinted(operations) == [("orders", "125"), ("orders", "126")]
+    assert {line.request_id for line in operations.exchanges()} == {"ed5d560d69617db50044ce15c84fc757"}
+
+
+def test_a_row_that_is_gone_before_its_turn_is_no_failed_delivery(client: Client, operations: Operations) -> None:
+    # WC_Webhook::build_payload takes what the shop's own API answers, an error too; refusals switch a webhook off
+    body = b'{"code":"woocommerce_rest_product_invalid_id","message":"Invalid ID.","data":{"status":404}}'
+    answer = client.post(
+        "/webhooks/shop_be", content=body, headers=signed(body, **{"x-wc-webhook-resource": "product"})
+    )
+    assert answer.status_code == 200
+    assert hinted(operations) == []
+    assert operations.exchanges()[-1].outcome == "ignored"
+
+
 def test_any_order_of_deliveries_leaves_the_same_rows_to_read(client: Client, operations: Operations) -> None:
     for name in ("order_deleted", "order_updated", "order_created"):
         headers, body = recorded(name)
