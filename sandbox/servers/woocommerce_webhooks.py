@@ -74,7 +74,6 @@ class Webhooks:
         self._lock = lock or threading.RLock()
         self._secrets: dict[int, str] = {}
         self._failures: dict[int, int] = {}
-        self._sent = 0
         self._queue: queue.Queue[_Delivery | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
@@ -116,14 +115,13 @@ class Webhooks:
         return row
 
     def update(self, number: int, body: Row) -> Row:
-        """PUT a webhook; one that is made active again starts anew."""
+        """PUT a webhook. One that is made active again keeps its failures: one more switches it off."""
         row = copy.deepcopy(self.table.row(number))
         for name in ("name", "delivery_url"):
             if name in body:
                 row[name] = str(body[name])
         if "status" in body:
             row["status"] = _status(body["status"])
-            self._failures.pop(number, None)
         if "secret" in body:
             self._secrets[number] = str(body["secret"])
         row["date_modified"], row["date_modified_gmt"] = self._now()
@@ -159,8 +157,7 @@ class Webhooks:
             if not self._is_for(number, topic):
                 continue
             row = self.table.row(number)
-            self._sent += 1
-            seed = f"{number} {self._sent} {self._clock().isoformat()}"
+            seed = f"{number}{int(self._clock().timestamp())}"  # all of one webhook and one second share an id
             headers = {
                 "User-Agent": USER_AGENT,
                 "Content-Type": "application/json",
@@ -191,14 +188,18 @@ class Webhooks:
             self._queue.task_done()
 
     def _count(self, delivery: _Delivery, *, is_received: bool) -> None:
-        """Remember a failure; too many in a row switch the webhook off."""
+        """Remember a failure; the one after too many in a row switches the webhook off (WC_Webhook::failed_delivery)."""
         number = delivery.webhook_id
         if number is None or number not in self.table:
             return
         row = copy.deepcopy(self.table.row(number))
-        self._failures[number] = 0 if is_received else self._failures.get(number, 0) + 1
-        if self._failures[number] > MOST_FAILURES:
+        failures = self._failures.get(number, 0)
+        if is_received:
+            self._failures[number] = 0
+        elif failures > MOST_FAILURES:
             row["status"] = "disabled"
+        else:
+            self._failures[number] = failures + 1
         row["date_modified"], row["date_modified_gmt"] = self._now()
         self.table.put(number, row)
 
