@@ -490,3 +490,27 @@ def test_a_single_reading_shows_what_was_written(shop: Shop) -> None:
     assert (row["promotion_starts_at"], row["promotion_ends_at"]) == (
         datetime(2026, 5, 17, 10, tzinfo=UTC), datetime(2026, 5, 24, 22, tzinfo=UTC)
     )  # fmt: skip
+
+
+def test_a_sale_is_read_without_the_lists_that_hardly_ever_change(shop: Shop) -> None:
+    def read(number: str) -> list[tuple[str, int | None]]:
+        shop.asked.clear()
+        reading = shop.connector.read_ids(stream_of(shop.connector, "orders"), [number], now=NOW)
+        frames = [batch.frames["order"] for batch in reading.batches]
+        return [(row["status"], reading.announced_qty) for frame in frames for row in frame.iter_rows(named=True)]
+
+    first = read("5")
+    again = read("5")
+    assert again == first
+    assert [call.removeprefix("GET /api/") for call in shop.asked] == [
+        "configurations",
+        "orders",
+        "order_details",
+        "order_histories",
+        "addresses",
+    ]
+    states, orders = (shop.server.webservice.tables[name] for name in ("order_states", "orders"))
+    states.put(77, {**states.row(2), "id": 77, "shipped": "1"})
+    orders.put(5, {**orders.row(5), "current_state": 77})
+    assert read("5") == [("shipped", 1)], "a state that came a moment ago is looked for at once"
+    assert "GET /api/order_states" in shop.asked

@@ -36,6 +36,7 @@ _ACTIONS = {
     18: "the key has the wrong length: copy it again from Advanced parameters > Webservice",
     20: "activate the key in Advanced parameters > Webservice",
     21: "the shop does not know this key: check it in retailer.yaml",
+    23: "PATCH is known from PrestaShop 8 on: Étalon reads older shops, and does not write into them",
     25: "give the key this method on this resource in Advanced parameters > Webservice",
     26: "give the key this resource in Advanced parameters > Webservice",
 }

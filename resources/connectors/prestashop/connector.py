@@ -23,6 +23,7 @@ from resources.connectors.prestashop.facts import (
 )
 from resources.connectors.prestashop.lenient import raw_number
 from resources.connectors.prestashop.price_facts import read_price_facts
+from resources.connectors.prestashop.remembered import REMEMBERED_S, Remembered
 from resources.connectors.prestashop.rows import CUSTOMER_FIELDS, Product
 from resources.connectors.prestashop.scope import Scope, read_scope
 from resources.connectors.prestashop.streams import (
@@ -38,6 +39,7 @@ from resources.connectors.prestashop.streams import (
 )
 from resources.connectors.prestashop.targeted import product_ids, row_ids
 from resources.connectors.prestashop.write_facts import WriteFacts
+from resources.connectors.prestashop.write_items import numbers
 from resources.connectors.prestashop.writes import PrestaShopWriter
 from resources.connectors.sdk.batches import batches
 from resources.connectors.sdk.decode import Page, RowDecoder, local_filter_text
@@ -127,6 +129,7 @@ class PrestaShopConnector:
             shop_id=shop_id,
         )
         self._writer = PrestaShopWriter(facts, client.workers)
+        self._lists = Remembered()
         self._mappers: Mapping[
             str, Callable[[Shop, Notes, Sequence[int] | None], tuple[Mapper, Beside, RowDecoder[Any]]]
         ] = {
@@ -176,7 +179,9 @@ class PrestaShopConnector:
     def _read(self, stream: Stream, since_at: datetime | None, named: Sequence[str] | None, now: datetime) -> Reading:
         notes = Notes()
         shop = read_shop(self._client, stream.name, notes)
-        scope = self._scope(stream.name, notes)
+        scope = self._lists.get(
+            "scope", lambda: self._scope(stream.name, notes), at_most_s=0 if named is None else REMEMBERED_S
+        )
         watermark_at = min(shop.server_at, now) if shop.server_at else now
         reading = Reading(watermark_at, 0, named is None, iter(()), notes)
         gone: list[int] = []
@@ -186,6 +191,8 @@ class PrestaShopConnector:
             is_whole = since_at is None or stream.change_tracking == "full_snapshot"
             if named is None:
                 ids = scope.ids(self._client, stream.name, {} if is_whole else self._changed_since(since_at))
+            elif stream.name == ORDERS.name and scope.shop_id is None:
+                ids = numbers(named)  # not listed first: whoever does not come is asked for then
             else:
                 ids = row_ids(self._client, scope, stream.name, named)
             of_products = None if named is None else product_ids(named)
@@ -414,21 +421,32 @@ class PrestaShopConnector:
         )
 
     def _order_mapper(
-        self, shop: Shop, notes: Notes, _of_products: Sequence[int] | None
+        self, shop: Shop, notes: Notes, of_products: Sequence[int] | None
     ) -> tuple[Mapper, Beside, RowDecoder[Any]]:
-        terms = orders.Terms(
+        is_remembered = of_products is not None
+        terms = self._order_terms(shop, notes, at_most_s=REMEMBERED_S if is_remembered else 0)
+
+        def beside(page: Page[Any]) -> Page[Any]:
+            nonlocal terms
+            if is_remembered and not orders.are_known(page, terms):
+                terms = self._order_terms(shop, notes, at_most_s=0)
+            return orders.with_related(self._client, page, terms, notes)
+
+        return lambda pages: orders.to_batch(pages, terms), beside, orders.DECODER
+
+    def _order_terms(self, shop: Shop, notes: Notes, *, at_most_s: float) -> orders.Terms:
+        """What orders are mapped with; the shop's lists no older than ``at_most_s`` seconds."""
+        stream = ORDERS.name
+        return orders.Terms(
             channel_code=self._channel_code,
             zone=self._zone,
-            currencies=read_currencies(self._client, ORDERS.name),
-            countries=self._countries(ORDERS.name, notes),
-            states=read_states(self._client, shop, ORDERS.name),
+            currencies=self._lists.get(
+                "currencies", lambda: read_currencies(self._client, stream), at_most_s=at_most_s
+            ),
+            countries=self._lists.get("countries", lambda: self._countries(stream, notes), at_most_s=at_most_s),
+            states=self._lists.get("states", lambda: read_states(self._client, shop, stream), at_most_s=at_most_s),
             order_tags=self._order_tags,
             imported=self._imported,
-        )
-        return (
-            lambda pages: orders.to_batch(pages, terms),
-            lambda page: orders.with_related(self._client, page, terms, notes),
-            orders.DECODER,
         )
 
     def _slip_mapper(

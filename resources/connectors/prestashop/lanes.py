@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -34,3 +35,26 @@ class Lanes:
     def _in_lane(self, job: Callable[[], T]) -> T:
         self._lane.is_busy = True
         return job()
+
+
+class Turns:
+    """Many may do the same kind of thing at once; who would do another kind waits until they are done. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._kind = ""
+        self._busy = 0
+
+    @contextmanager
+    def of(self, kind: str) -> Iterator[None]:
+        """Do something of this kind inside. Nobody may ask for a second turn inside his own."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._busy == 0 or self._kind == kind)
+            self._kind = kind
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()

@@ -96,6 +96,13 @@ class Terms:
     imported: Import | None
 
 
+def are_known(page: Page[Order], terms: Terms) -> bool:
+    """Whether the shop's lists, as they are known, have the state and the currency of each order of a page."""
+    return all(
+        row.current_state in terms.states.status and row.id_currency in terms.currencies for row in page.decoded.rows
+    )
+
+
 def with_related(client: PrestaShopClient, page: Page[Order], terms: Terms, notes: Notes) -> Page[Order]:
     """Read beside a page of orders their details, the dates of their states, and the countries they go to.
 

@@ -24,7 +24,7 @@ from resources.connectors.prestashop.write_results import (
     refused_as_found,
     written,
 )
-from resources.connectors.prestashop.write_rows import Fate, Row, Traffic, send_rows
+from resources.connectors.prestashop.write_rows import Fate, Row, Traffic, looked_behind, send_rows
 from resources.connectors.sdk.writing import JsonValue, Write, WriteResult
 from resources.errors import EtalonError
 
@@ -87,7 +87,7 @@ def _looked(
     if needs_state and states.shipping is None:
         return refused_as_found(write, present, "the shop has no order state that says shipped")
     carrier = None
-    if wanted["tracking_number"] != present["tracking_number"]:
+    if _tracking(wanted) != present["tracking_number"]:
         carrier = carriers.get(order_id)
         if carrier is None:
             return refused_as_found(write, present, "the order has no delivery that could hold a parcel number")
@@ -115,7 +115,8 @@ def _written(
             }
             return {row.key for row in rows if held.get(row.fields["id"]) == row.fields["tracking_number"]}
 
-        fates.update(send_rows(client, "order_carriers", "PATCH", list(numbers.values()), numbered, traffic))
+        rows = list(numbers.values())
+        fates = looked_behind(send_rows(client, "order_carriers", "PATCH", rows, numbered, traffic), rows, numbered)
 
     def enter(job: _Job) -> Fate:
         fields = {"id_order": job.write.external_id, "id_order_state": str(states.shipping)}
@@ -174,7 +175,7 @@ def _is_shipment(value: JsonValue) -> bool:
 
 def _tracking(value: JsonValue) -> str | None:
     text = value.get("tracking_number") if isinstance(value, Mapping) else None
-    return text if isinstance(text, str) and text else None
+    return (text.strip() or None) if isinstance(text, str) else None
 
 
 def _is_wanted(found: JsonValue, wanted: JsonValue) -> bool:

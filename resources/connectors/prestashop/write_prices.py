@@ -17,7 +17,7 @@ from resources.connectors.prestashop.catalogue import (
     PRODUCT_DECODER,
 )
 from resources.connectors.prestashop.client import PrestaShopClient, filters_on
-from resources.connectors.prestashop.lanes import Lanes
+from resources.connectors.prestashop.lanes import Lanes, Turns
 from resources.connectors.prestashop.price_facts import PriceFacts
 from resources.connectors.prestashop.prices import (
     Item,
@@ -44,7 +44,7 @@ from resources.connectors.prestashop.write_results import (
     words,
     written,
 )
-from resources.connectors.prestashop.write_rows import Fate, Row, Traffic, delete_row, send_rows
+from resources.connectors.prestashop.write_rows import Fate, Row, Traffic, delete_rows, looked_behind, send_rows
 from resources.connectors.prestashop.write_shelf import COMBINATION_FIELDS, Shelf, ShelfReader
 from resources.connectors.sdk.decode import MICRO_DIGITS, minor_exponent, scaled_int
 from resources.connectors.sdk.writing import JsonValue, Write, WriteResult
@@ -73,6 +73,7 @@ class PriceWriter:
         now: datetime,
         traffic: Traffic,
         lanes: Lanes,
+        turns: Turns,
     ) -> None:
         self._client = client
         self._home = home
@@ -80,6 +81,7 @@ class PriceWriter:
         self._zone = zone
         self._now = now
         self._traffic = traffic
+        self._turns = turns
         self._shelves = ShelfReader(client, facts, zone, now, lanes)
 
     def write(self, writes: Sequence[Write]) -> list[WriteResult]:
@@ -367,7 +369,12 @@ class PriceWriter:
         return is_own(row, item, self._home.shop_id, is_one_of_several=self._home.is_one_of_several)
 
     def _send_plans(self, plans: Mapping[str, Plan]) -> dict[str, Fate]:
-        """Change and make rows, then delete: an item is never for a moment without the promotion that it keeps."""
+        """Change and make rows, then delete: an item is never for a moment without the promotion that it keeps.
+
+        Nothing is made while something is deleted. Deleting looks whether any specific price is left, and switches all of them off
+        when none is; one made between the look and the switch would be there and not show (SpecificPrice::delete, and
+        Configuration::updateValue, which skips what was switched on already when the other request began).
+        """
         fates: dict[str, Fate] = {}
         changed = [Row(key, plan.patch) for key, plan in plans.items() if plan.patch]
         made = [Row(key, plan.post) for key, plan in plans.items() if plan.post]
@@ -381,15 +388,15 @@ class PriceWriter:
         if changed:
             fates.update(send_rows(self._client, "specific_prices", "PATCH", changed, held, self._traffic))
         if made:
-            fates.update(send_rows(self._client, "specific_prices", "POST", made, held, self._traffic))
-        for key, plan in plans.items():
-            if fates.get(key, Fate()).error is not None:
-                continue  # what is there stays until the new one is
-            for row_id in plan.delete:
-                fate = delete_row(self._client, "specific_prices", row_id, self._traffic)
-                fates[key] = fate
-                if fate.error is not None:
-                    break
+            with self._turns.of("make"):
+                fates.update(send_rows(self._client, "specific_prices", "POST", made, held, self._traffic))
+        fates = looked_behind(fates, [*changed, *made], held)
+        # what is there stays until the new one is
+        over = {key: plan.delete for key, plan in plans.items() if plan.delete and fates.get(key, Fate()).error is None}
+        if over:
+            with self._turns.of("delete"):
+                for key, row_ids in over.items():
+                    fates[key] = delete_rows(self._client, "specific_prices", row_ids, self._traffic)
         return {key: fates.get(key, Fate()) for key in plans}
 
 

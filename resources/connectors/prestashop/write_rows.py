@@ -8,7 +8,7 @@ alone to hear what is said of it, and the others go on.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +27,8 @@ _NODES = {
 }
 # answers that are about one row; PHP's own failure (500, empty) may be about one row too
 _OF_A_ROW = re.compile(r"HTTP (400|404|500)\b")
+# PHP breaks, or a module only warns, after a row was saved as well: the answer is a 500 all the same
+_IN_DOUBT = re.compile(r"HTTP 500\b")
 MOST_FAILURES = 5  # rows refused by PHP itself, one after the other: the shop is down rather than the rows bad
 
 
@@ -107,13 +109,34 @@ def send_rows(
     return fates
 
 
-def delete_row(client: PrestaShopClient, resource: str, row_id: int, traffic: Traffic) -> Fate:
-    """DELETE one row. One that is gone already is no error: a reading afterwards tells."""
-    traffic.is_sent = True
+def looked_behind(
+    fates: Mapping[str, Fate], rows: Sequence[Row], done: Callable[[Sequence[Row]], set[str]]
+) -> dict[str, Fate]:
+    """The fates of rows on which more depends: one that PHP failed on is asked for, and is no failure when it is as wanted."""
+    doubtful = [row for row in rows if (error := fates[row.key].error) is not None and _IN_DOUBT.match(error.what)]
+    if not doubtful:
+        return dict(fates)
     try:
-        return Fate(client.delete(resource, row_id))
-    except EtalonError as error:
-        return _failed(error)
+        kept = done(doubtful)
+    except EtalonError:
+        return dict(fates)
+    return {key: Fate(fate.request_id) if key in kept else fate for key, fate in fates.items()}
+
+
+def delete_rows(client: PrestaShopClient, resource: str, row_ids: Iterable[int], traffic: Traffic) -> Fate:
+    """DELETE rows, one request each. A failure that is one row's alone (it is gone already) leaves the others to be deleted."""
+    fate = Fate()
+    for row_id in row_ids:
+        traffic.is_sent = True
+        try:
+            request_id = client.delete(resource, row_id)
+        except EtalonError as error:
+            fate = _failed(error)
+            if not _may_be_one_row(error):
+                return fate
+        else:
+            fate = Fate(request_id, fate.error)
+    return fate
 
 
 def _sent(

@@ -97,8 +97,8 @@ def _row_of(write: Write, rows: Sequence[StockRow], home: Home) -> tuple[StockRo
     mine = [row for row in of_product if row.id_product_attribute == combination_id]
     if not mine:
         return None, f"the shop has no stock row of {label(write.external_id)}"
-    # a shop's own row comes before the one that its group shares
-    row = max(mine, key=lambda found: (found.id_shop != 0, -found.id))
+    # a shop's own row, in which no group is named, comes before the one that its group shares (StockAvailable::addSqlShopRestriction)
+    row = max(mine, key=lambda found: (found.id_shop != 0, found.id_shop_group == 0, -found.id))
     if not home.shop.is_stock_managed:
         return row, "the shop does not keep stocks (Shop parameters > Product settings)"
     if combination_id == 0 and any(other.id_product_attribute for other in of_product):
