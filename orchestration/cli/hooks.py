@@ -10,6 +10,7 @@ from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console
 from orchestration.webhooks import Receiver, webhook_app
 from resources.connectors.woocommerce.connector import WooCommerceConnector
+from resources.connectors.woocommerce.webhooks import doubts
 from resources.errors import ConfigurationError, Where
 
 KEEP_ALIVE_S, SHUTDOWN_S = 15, 10
@@ -66,6 +67,8 @@ def register(
 ) -> None:
     """Make the webhooks for orders and items in a shop, or switch them on again. The shop's key needs the right to write.
 
+    Those that are there get the present webhook_secret: do it again after changing it.
+
     \b
     Examples:
       etalon hooks register shop_be --url https://hooks.example.com/webhooks/shop_be
@@ -81,6 +84,8 @@ def register(
         )
     for made in connector.register_webhooks(url=url, secret=secret):
         console.print(f"{made.topic}: {made.outcome} (webhook {made.webhook_id})", highlight=False)
+    for doubt in doubts(url, system):
+        console.print(f"Will it be reached? {doubt}", highlight=False)
 
 
 def webhook_secrets(runtime: Runtime) -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -11,6 +14,8 @@ from resources.connectors.woocommerce.client import WooClient
 from resources.errors import RetryableError, Where
 
 TOPICS = ("order.created", "order.updated", "product.updated")
+CALLED_PORTS = (80, 443, 8080)
+"""The ports that WordPress calls of its own accord (wp_http_validate_url)."""
 
 
 class _Row(msgspec.Struct):
@@ -31,10 +36,37 @@ class MadeWebhook:
     outcome: Literal["made", "there", "switched on"]
 
 
+def doubts(url: str, system_code: str) -> Iterator[str]:
+    """Why a shop may never reach an address, as far as the address tells; the shop itself says nothing of it.
+
+    WooCommerce delivers with WordPress's safe requests (wp_safe_remote_request), follows no redirect, and takes one for a success.
+    """
+    parts = urlsplit(url)
+    if not parts.path.endswith(f"/webhooks/{system_code}"):
+        yield f"it does not end with /webhooks/{system_code}: the receiver answers nowhere else"
+    if parts.scheme != "https":
+        yield "it is not https: orders come with names and addresses; and a redirect to https is a success to the shop"
+    if parts.username is not None:
+        yield "WordPress calls no address with a user in it"
+    if (parts.port or 443) not in CALLED_PORTS:
+        ports = ", ".join(map(str, CALLED_PORTS))
+        yield f"WordPress calls the ports {ports} only, unless the shop filters `http_allowed_safe_ports`"
+    if _is_private(parts.hostname or ""):
+        yield "WordPress calls no private address but its own, unless the shop filters `http_request_host_is_external`"
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or "." not in host
+
+
 def register(client: WooClient, *, url: str, secret: str, system_code: str) -> tuple[MadeWebhook, ...]:
     """Have the shop tell ``url`` of orders and items, signed with ``secret``. Done again, it changes nothing.
 
-    A shop switches a webhook off after five deliveries that failed in a row: it is switched on again, with the present secret.
+    A shop switches a webhook off after seven deliveries that failed in a row: it is switched on again. One that is there gets the
+    secret once more, for no shop shows which one it has.
     """
     listed = client.get(
         "/webhooks", {"per_page": "100", "status": "all"}, msgspec.json.Decoder(list[_Row]).decode
@@ -44,17 +76,17 @@ def register(client: WooClient, *, url: str, secret: str, system_code: str) -> t
     made: list[MadeWebhook] = []
     for topic in TOPICS:
         row = there.get(topic)
-        if row is not None and row.status == "active":
-            made.append(MadeWebhook(topic, row.id, "there"))
-            continue
         body = {"name": f"Étalon {topic}", "topic": topic, "delivery_url": url, "secret": secret, "status": "active"}
-        path = "/webhooks" if row is None else f"/webhooks/{row.id}"
-        answer = client.post(path, body, one.decode).value
+        answer = client.post("/webhooks" if row is None else f"/webhooks/{row.id}", body, one.decode).value
         if answer.status != "active":
             raise RetryableError(
                 f"the shop made the webhook {topic} and keeps it {answer.status}",
                 where=Where(system_code=system_code, field=topic),
                 action="is the address reachable from the shop? WooCommerce > Settings > Advanced > Webhooks shows its log",
             )
-        made.append(MadeWebhook(topic, answer.id, "made" if row is None else "switched on"))
+        made.append(
+            MadeWebhook(
+                topic, answer.id, "made" if row is None else "there" if row.status == "active" else "switched on"
+            )
+        )
     return tuple(made)
