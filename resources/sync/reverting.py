@@ -1,6 +1,6 @@
 """Taking a plan back: a new plan whose values after are those that its receipts found before.
 
-Only what was really written is taken back, and only where nothing else was written since.
+Only what was really written is taken back, and only where nothing else was written since. Shipments never are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from resources.sync.facts import GuardFact
 from resources.sync.guards import Measured, held_reasons, shown
 
 REVERTIBLE = ("applied", "applied_with_errors")
+FINAL = "shipment"
+"""Subject that is never taken back: the parcel has left, and the shop has told its buyer."""
 
 
 def revert_plan(
@@ -31,9 +33,16 @@ def revert_plan(
     """Plan the taking back of a plan and store it, held by the guards or free to be written.
 
     ``facts``: the channel's, by subject, for the guards that look at shares. Values that something else wrote since are shown as
-    skipped lines. Raises PermanentError when the plan was not applied, or nothing of it is left to take back.
+    skipped lines. Raises PermanentError when the plan was not applied, tells of shipments, or nothing of it is left to take back.
     """
     plan = operations.plans.get(plan_id)
+    if plan.subject == FINAL:
+        raise PermanentError(
+            f"plan {plan.plan_id} tells of parcels that have left: shipments are not taken back",
+            where=Where(system_code=plan.system_code, field="plan"),
+            action="correct a wrong parcel number at its source; the next sync leaves numbers alone that the shop holds, "
+            "so correct it in the shop too",
+        )
     if plan.status not in REVERTIBLE:
         raise PermanentError(
             f"plan {plan.plan_id} is {plan.status.replace('_', ' ')}: there is nothing to take back",

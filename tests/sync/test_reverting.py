@@ -137,3 +137,15 @@ def test_a_decision_is_written_at_once_and_recorded(operations: Operations, cloc
     assert summary.outcomes == {"applied": 1}
     with pytest.raises(PermanentError, match="cannot be approved"):
         shop.decider.approve(plan.plan_id)
+
+
+def test_shipments_are_not_taken_back(operations: Operations, clock: Clock, retailer: Retailer, tmp_path: Path) -> None:
+    shop = Shop(operations, clock, {})
+    payable = {"status": "payable", "tracking_number": None}
+    shipped = {"status": "shipped", "tracking_number": "6A1"}
+    shop.values[("order", "7", "shipment")] = payable
+    plan = shop.applied([PlanLine("order", "7", "shipment", payable, shipped, "handed over")], "shipment")
+    with pytest.raises(PermanentError, match="shipments are not taken back"):
+        shop.decider.revert(retailer, tmp_path, plan.plan_id, is_approved=True)
+    assert shop.values == {("order", "7", "shipment"): shipped}
+    assert operations.plans.get(plan.plan_id).status == "applied"
