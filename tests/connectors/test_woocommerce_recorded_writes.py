@@ -12,7 +12,7 @@ from resources.connectors.sdk.writing import JsonValue, Write
 from resources.connectors.woocommerce.batch import Batch, Sent, send
 from resources.connectors.woocommerce.client import WooClient
 from resources.connectors.woocommerce.rows import Meta
-from resources.connectors.woocommerce.tracking import number_of, numbers_of, parcels_of
+from resources.connectors.woocommerce.tracking import number_of, numbers_of, parcels_of, with_parcel
 from tests.connectors.recorded_woocommerce import RecordedWooCommerce
 from tests.connectors.support import clock, read, row
 from tests.connectors.test_woocommerce import connector
@@ -114,7 +114,11 @@ def test_a_parcel_is_written_where_the_recorded_extension_keeps_it() -> None:
     (recorded,) = recording("woocommerce", "order_tracking_write_meta")["request"]["json"]["meta_data"]
     (field,) = item["meta_data"]
     assert field["key"] == recorded["key"]
-    assert [{**one, "tracking_provider": "Colissimo"} for one in field["value"]] == recorded["value"]
+    (sent,), (kept,) = field["value"], recorded["value"]
+    assert {**sent, **kept} == {**sent, "tracking_provider": "Colissimo"}
+    # what the extension gives every entry besides (WC_Shipment_Tracking_Actions::add_tracking_item)
+    assert (sent["custom_tracking_provider"], sent["custom_tracking_link"]) == ("", "")
+    assert len(sent["tracking_id"]) == 32
 
 
 def test_the_recorded_parcel_is_read() -> None:
@@ -146,6 +150,16 @@ def test_what_the_custom_field_may_hold(value: Any, numbers: list[str]) -> None:
     assert numbers_of(meta) == numbers
     assert number_of(meta) == (numbers[-1] if numbers else None)
     assert (parcels_of(meta) is None) == (value == "6A1")
+
+
+def test_parcels_of_a_field_that_is_there_twice_are_all_kept() -> None:
+    from msgspec import Raw
+
+    texts = (b'[{"tracking_number":"A"}]', b'""', b'{"0":{"tracking_number":"A"},"2":{"tracking_number":"B"}}')
+    meta = [Meta("_wc_shipment_tracking_items", Raw(text)) for text in texts]
+    assert numbers_of(meta) == ["A", "B"]
+    written = with_parcel(parcels_of(meta) or [], "C", now=SHIPPED_AT)
+    assert [one["tracking_number"] for one in written["value"]] == ["A", "B", "C"]
 
 
 def answered(name: str, *ids: int) -> dict[int, Sent]:
