@@ -22,6 +22,7 @@ from resources.connectors.sdk.stream import Connector, Stream
 from resources.extract import run_extract
 from resources.landing import Landing
 from resources.operations import ExchangeEntry, Manifest, Operations, QuarantinedRow
+from resources.priority import step_back
 from resources.privacy import PiiStore, Sealer, Tokeniser
 from resources.retailer import Retailer, load_retailer
 from resources.retailer_tables import retailer_frames
@@ -97,6 +98,7 @@ class Runtime:
 
     def extract(self, connector: Connector, stream: Stream, *, full: bool, run_id: str) -> Manifest:
         """Read one stream; see :func:`resources.extract.run_extract`. What is expected to go wrong is in the manifest."""
+        self._step_back()
         return run_extract(
             connector,
             stream,
@@ -111,8 +113,14 @@ class Runtime:
     @contextmanager
     def writer(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """One writer session of the warehouse; ``purpose`` is told to whoever waits."""
+        self._step_back()
         with self.warehouse.writer(purpose=purpose) as con:
             yield con
+
+    def _step_back(self) -> None:
+        """In the service, a run that reads or builds leaves the processor to sales; runs that write to channels do neither."""
+        if self.settings.is_service:
+            step_back()
 
     def load_retailer_tables(self, con: duckdb.DuckDBPyConnection, *, run_id: str) -> dict[str, int]:
         """Set the run's clock, replace the schema `retailer` and the lists of readings and streams; gives the rows of the former.
@@ -186,17 +194,18 @@ def first_calendar_day(now: datetime, first_order_at: datetime | None) -> date:
     return start_at.astimezone(UTC).date()
 
 
-def build_runtime(settings: Settings, *, report: Reporter = quiet) -> Runtime:
+def build_runtime(settings: Settings, *, report: Reporter = quiet, project: SqlProject | None = None) -> Runtime:
     """The retailer that ``settings`` point at. Reads retailer.yaml and dbt_like_sql, connects to nothing.
 
-    Raises ConfigurationError with every mistake found in them.
+    ``project``: the SQL project where it was read before, which takes seconds. Raises ConfigurationError with every mistake found in
+    them.
     """
     retailer = load_retailer(settings.retailer_path, settings.variables)
     tokeniser = Tokeniser(settings.secret_key)
     return Runtime(
         settings=settings,
         retailer=retailer,
-        project=load_project(settings.sql_dir),
+        project=load_project(settings.sql_dir) if project is None else project,
         connectors={
             system.code: build_connector(system, retailer=retailer, tokeniser=tokeniser, clock=settings.clock())
             for system in retailer.systems

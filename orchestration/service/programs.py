@@ -21,8 +21,9 @@ from resources.settings import Settings
 
 LOCATION, DAEMON = "etalon", "daemon"
 VIEWERS_PATH = "/viewers"
-CODE_NICENESS = 10
-"""Runs are children of the code server and step back with it: a full reading must not slow the fast lane down."""
+PAGES_NICENESS = 5
+"""Of what people look at: it steps back for what shops wait for. Runs that read or build step back by themselves (`Runtime`); the
+code server does not, since runs that write to channels start from it."""
 LONGEST_SOCKET_PATH = 100
 
 
@@ -73,7 +74,6 @@ def service_programs(
             environ=environ,
             probe=serves_code(socket),
             tier=1,
-            niceness=CODE_NICENESS,
         ),
         Program(
             name="ui",
@@ -82,6 +82,7 @@ def service_programs(
             probe=answers_http(f"{ports.url(ports.ui)}/server_info"),
             tier=2,
             address=ports.url(ports.ui),
+            niceness=PAGES_NICENESS,
         ),
         Program(
             name="viewers",
@@ -90,6 +91,7 @@ def service_programs(
             probe=answers_http(f"{ports.url(ports.viewers)}{VIEWERS_PATH}/server_info"),
             tier=2,
             address=f"{ports.url(ports.viewers)}{VIEWERS_PATH}",
+            niceness=PAGES_NICENESS,
         ),
         Program(
             name=DAEMON,
@@ -110,6 +112,7 @@ def service_programs(
             probe=answers_http(ports.url(ports.report), expected=(200, 404)),  # 404 until something is published
             tier=2,
             address=ports.url(ports.report),
+            niceness=PAGES_NICENESS,
         ),
     ]
     if has_webhooks:
