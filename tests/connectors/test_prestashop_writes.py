@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,14 +12,16 @@ from urllib.parse import urlsplit
 import polars as pl
 import pytest
 import requests
+from lxml import etree
 
 from resources.connectors import prestashop
 from resources.connectors.prestashop.connector import PrestaShopConnector
 from resources.connectors.sdk.http import RetryPolicy
 from resources.connectors.sdk.writing import JsonValue, TargetedConnector, Write, WriteResult, WritingConnector
-from resources.errors import RetryableError
+from resources.errors import PermanentError, RetryableError
 from sandbox.servers.faults import Fault
 from sandbox.servers.prestashop import PrestaShopServer
+from sandbox.servers.prestashop_query import WebserviceError
 from sandbox.shop_data import ShopData
 from tests.connectors.support import TOKENISER, retailer, stream_of, system
 from tests.connectors.tiny_shop import NOW, tiny_shop
@@ -295,6 +299,18 @@ def test_an_order_that_was_shipped_never_goes_back(
     assert (outcomes(shop.write(asked("shipment", "5", before, wanted))), shop.writing) == ([outcome], sent)
 
 
+@pytest.mark.parametrize(
+    ("number", "sent"),
+    [(" 6A12345678901 ", ["PATCH /api/order_carriers/5"]), ("", []), ("  ", [])],
+)
+def test_a_number_is_written_without_the_spaces_around_it(shop: Shop, number: str, sent: list[str]) -> None:
+    write = asked("shipment", "5", TO_SHIP, {"status": "shipped", "tracking_number": number})
+    (result,) = shop.write(write)
+    assert result.outcome == "applied", result
+    assert shop.writing == [*sent, "POST /api/order_histories"]
+    assert outcomes(shop.write(write)) == ["unchanged"]
+
+
 def test_a_delivered_order_counts_as_shipped(shop: Shop) -> None:
     table = shop.server.webservice.tables["orders"]
     table.put(5, {**table.row(5), "current_state": "5"})
@@ -377,6 +393,128 @@ def test_an_answer_that_is_none_is_looked_behind(attribute: str, kind: Any, outc
     shop.server.faults.clear()
     assert outcomes(shop.write(write))[0] in ("applied", "unchanged")
     assert outcomes(shop.write(write)) == ["unchanged"]
+    shop.server.stop()
+
+
+@pytest.mark.parametrize("attribute", ["published_qty", "regular_minor", "promotion", "is_published", "shipment"])
+def test_a_warning_of_a_module_is_no_failure_when_the_row_was_saved(shop: Shop, attribute: str) -> None:
+    """PHP's warnings make a 500 of an answer (WebserviceRequest::webserviceErrorHandler): the row at hand is saved, those after it
+    are not (saveEntityFromXml saves while there is no error)."""
+    kept = shop.server.webservice.writer.write
+
+    def warns(resource: Any, method: str, body: bytes) -> Any:
+        root = etree.fromstring(body)
+        del root[1:]
+        kept(resource, method, etree.tostring(root))
+        raise WebserviceError(500, (3, "[PHP Warning #2] Undefined array key (/srv/shop/modules/x/x.php, line 7)"))
+
+    shop.server.webservice.writer.write = warns  # type: ignore[method-assign]
+    writes = {
+        "published_qty": [asked("published_qty", "1", 5, 8), asked("published_qty", "2-4", 0, 3)],
+        "regular_minor": [asked("regular_minor", "2-3", 1590, 1700), asked("regular_minor", "1", 1290, 1400)],
+        "promotion": [asked("promotion", "5", None, PROMOTION), asked("promotion", "2-3", None, PROMOTION)],
+        "is_published": [asked("is_published", "1", True, False), asked("is_published", "5", True, False)],
+        "shipment": [asked("shipment", "5", TO_SHIP, SHIPPED)],
+    }[attribute]
+    assert set(outcomes(shop.write(*writes))) == {"applied"}
+    if attribute == "shipment":
+        assert shop.writing == ["PATCH /api/order_carriers/5", "POST /api/order_histories"], (
+            "the state follows the number"
+        )
+
+
+def several_promotions(shop: Shop, *, of: str) -> None:
+    """Give an item two more promotions to come, beside the one it has."""
+    table = shop.server.webservice.tables["specific_prices"]
+    for number, month in ((51, "07"), (52, "08")):
+        window = {"from": f"2026-{month}-01 00:00:00", "to": f"2026-{month}-02 23:59:59"}
+        table.put(number, {**table.row(1), "id": number, "id_product": of, **window})
+
+
+def test_all_promotions_of_an_item_are_cleared_though_a_module_warns_or_one_is_gone(shop: Shop) -> None:
+    several_promotions(shop, of="1")
+    delete = shop.server.webservice.writer.delete
+
+    def warns(resource: Any, row_id: int) -> None:
+        delete(resource, row_id)
+        if row_id == 1:
+            delete(resource, 51)  # somebody in the back office
+            raise WebserviceError(500, (3, "[PHP Warning #2] Undefined array key"))
+
+    shop.server.webservice.writer.delete = warns  # type: ignore[method-assign]
+    assert outcomes(shop.write(asked("promotion", "1", PROMOTION, None))) == ["applied"]
+    assert shop.writing == [f"DELETE /api/specific_prices/{number}" for number in (1, 51, 52)]
+    assert shop.rows("specific_prices", "id_product", "1") == []
+
+
+def test_a_promotion_that_was_changed_with_a_warning_is_the_only_one_left(shop: Shop) -> None:
+    several_promotions(shop, of="1")
+    kept = shop.server.webservice.writer.write
+
+    def warns(resource: Any, method: str, body: bytes) -> Any:
+        kept(resource, method, body)
+        raise WebserviceError(500, (3, "[PHP Warning #2] Undefined array key"))
+
+    shop.server.webservice.writer.write = warns  # type: ignore[method-assign]
+    wanted = {**PROMOTION, "minor": 900}
+    assert outcomes(shop.write(asked("promotion", "1", PROMOTION, wanted))) == ["applied"]
+    assert [row["id"] for row in shop.rows("specific_prices", "id_product", "1")] == [1]
+
+
+def test_nothing_is_made_while_promotions_are_deleted() -> None:
+    """SpecificPrice::delete switches all specific prices off when it finds none left: one that is made meanwhile would not show."""
+    data, stock = stocks(90)
+    items = [write.external_id for write in stock]
+    old, new = items[:45], items[45:]
+    shop = Shop(data, workers=4)
+    table = shop.server.webservice.tables["specific_prices"]
+    for number, item in enumerate(old, start=100):
+        table.put(number, {**table.row(1), "id": number, "id_product": item})
+    under_way: Counter[str] = Counter()
+    together: list[str] = []
+    guard = threading.Lock()
+    request = requests.Session.request
+
+    def watched(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+        with guard:
+            under_way[method] += 1
+            if under_way["POST"] and under_way["DELETE"]:
+                together.append(url)
+        try:
+            return request(session, method, url, **options)
+        finally:
+            with guard:
+                under_way[method] -= 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests.Session, "request", watched)
+        clear = [asked("promotion", item, PROMOTION, None) for item in old]
+        results = shop.write(*clear, *(asked("promotion", item, None, PROMOTION) for item in new))
+    assert Counter(outcomes(results)) == {"applied": 90}
+    assert Counter(call.split()[0] for call in shop.writing) == {"DELETE": 45, "POST": 3}
+    assert together == []
+    shop.server.stop()
+
+
+def test_what_one_subject_may_not_read_holds_no_other_back() -> None:
+    """A key without the right to the tax rates, say: prices cannot be told, stock and shipments go on."""
+    shop = Shop()
+    needed = (
+        "stock_availables",
+        "configurations",
+        "shops",
+        "orders",
+        "order_states",
+        "order_carriers",
+        "order_histories",
+    )
+    shop.server.webservice.keys[KEY] = {name: frozenset({"GET", "POST", "PATCH"}) for name in needed}
+    price, writes = asked("regular_minor", "1", 1290, 1400), [asked("shipment", "5", TO_SHIP, SHIPPED)]
+    results = shop.write(price, *writes, asked("published_qty", "1", 5, 6))
+    assert outcomes(results) == ["refused", "applied", "applied"]
+    assert "give the key this resource" in results[0].reason
+    with pytest.raises(PermanentError, match="code 26"):
+        shop.write(price)
     shop.server.stop()
 
 
