@@ -117,6 +117,11 @@ def test_prices_without_tax(decimals: int, minor: int, text: str | None, nearest
     assert stored_texts([(minor, "")], terms, 2) == [(text, nearest)]
 
 
+def test_the_nearest_prices_of_two_rates_without_decimals_are_prices() -> None:
+    terms = Terms(False, {"": (210_000, 210_000)}, price_decimals=0)
+    assert stored_texts([(23201, "")], terms, 2) == [(None, (23200, 23500))]
+
+
 def test_a_shop_that_rounds_the_sum_knows_every_price() -> None:
     terms = Terms(False, {"": (200_000,)}, is_rounded_per_rate=False)
     assert all(text for text, _ in stored_texts([(minor, "") for minor in range(3000)], terms, 2))

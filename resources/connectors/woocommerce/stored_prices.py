@@ -51,15 +51,21 @@ def _included(minor: int, terms: Terms, exponent: int) -> tuple[str | None, tupl
 
 
 def _candidates(minor: int, rates: Sequence[int], terms: Terms, exponent: int) -> Iterator[tuple[int, int]]:
-    """Prices without tax in 1e-8 of the unit, and their decimals: with few decimals first, each with its two neighbours."""
+    """Prices without tax in 1e-8 of the unit, and their decimals: with few decimals first, each with its neighbours.
+
+    With the shop's own decimals as many neighbours as its roundings, half a step for each rate and for the sum, can be off.
+    """
     gross = minor * int(10 ** (MICRO_DIGITS - exponent))
     divisor = _PPM + sum(rates)
-    for digits in range(min(terms.price_decimals, MICRO_DIGITS), MICRO_DIGITS + 1):
+    fewest = min(terms.price_decimals, MICRO_DIGITS)
+    for digits in range(fewest, MICRO_DIGITS + 1):
         step = int(10 ** (MICRO_DIGITS - digits))
         nearest = (gross * _PPM * 2 + divisor * step) // (2 * divisor * step) * step
-        for amount in (nearest, nearest - step, nearest + step):
-            if amount >= 0:
-                yield amount, digits
+        yield nearest, digits
+        for steps in range(1, len(rates) + 3 if digits == fewest else 2):
+            for amount in (nearest - steps * step, nearest + steps * step):
+                if amount >= 0:
+                    yield amount, digits
 
 
 def _text(amount: int, digits: int) -> str:
