@@ -109,6 +109,10 @@ def test_plain_http_only_leads_to_tls(proxy: Proxy) -> None:
     response = connection.getresponse()
     assert (response.status, response.headers["Location"]) == (301, "https://localhost/viewers/")
     connection.close()
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.http_port, timeout=10)
+    connection.request("GET", "/", headers={"Host": "elsewhere.example"})
+    assert connection.getresponse().headers["Location"] == "https://localhost/"
+    connection.close()
 
 
 def test_guessing_stops_being_listened_to_and_a_user_is_never_counted(proxy: Proxy) -> None:
@@ -129,6 +133,29 @@ def test_guessing_stops_being_listened_to_and_a_user_is_never_counted(proxy: Pro
     )
     assert proxy.ask("/viewers/", who=VIEWER, address=address).status == 200, "each role counts for itself"
     assert proxy.ask("/webhooks/shop_be", method="POST", body="{}", address=address).status == 200
+
+
+MARKS = [
+    (NOBODY, "GET", "/viewers", None),
+    (NOBODY, "GET", "//viewers", None),
+    (NOBODY, "POST", "/webhooks/shop_be", None),
+    (NOBODY, "POST", "//webhooks/shop_be", None),
+    (NOBODY, "POST", "/viewers/../webhooks/shop_be", None),
+    (VIEWER, "GET", "/viewers/", "etalon_viewer"),
+    (VIEWER, "GET", "//viewers/", "etalon_viewer"),
+    (VIEWER, "GET", "/x/../report/report.html", "etalon_viewer"),
+    (OPERATOR, "GET", "/viewers/../graphql", "etalon_operator"),
+]
+
+
+@pytest.mark.parametrize(("who", "method", "path", "mark"), MARKS)
+def test_a_mark_is_given_to_who_logged_in_to_that_role_alone(
+    proxy: Proxy, who: str | None, method: str, path: str, mark: str | None
+) -> None:
+    address = f"127.0.6.{MARKS.index((who, method, path, mark)) + 1}"
+    answer = proxy.ask(path, who=who, method=method, body="{}" if method == "POST" else None, address=address)
+    assert answer.status in (200, 302)
+    assert answer.headers.get("Set-Cookie", "").partition("=")[0] == (mark or "")
 
 
 def test_webhooks_are_limited_by_address(proxy: Proxy) -> None:
