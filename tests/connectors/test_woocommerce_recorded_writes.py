@@ -187,6 +187,7 @@ ANSWERS = [  # recording, item, what is understood
     ("batch_bad_value_one_item", 82, "accepted", ""),
     ("error_batch_101", 82, "refused", "Unable to accept more than 100 items"),
     ("error_read_only_key_write", 82, "refused", "The API key provided does not have write permissions."),
+    ("error_read_only_key_write", 82, "refused", "this key may only read: give it Read/Write"),
     ("error_no_credentials", 82, "refused", "the shop saw no key"),
     ("error_malformed_json", 82, "refused", "Invalid JSON body passed."),
 ]

@@ -55,6 +55,14 @@ _KEY_REFUSED = (
     "check key and secret in retailer.yaml; over http, where requests are signed, also that `home_url` is the shop's own address "
     "(WordPress > Settings > General), which the signature covers, and that the clocks agree"
 )
+# The same code tells a wrong secret and a key without the right to write; a key that has just read has the right secret.
+_MAY_ONLY_READ = (
+    "this key may only read: give it Read/Write under WooCommerce > Settings > Advanced > REST API; if it cannot read either, check "
+    "key and secret in retailer.yaml"
+)
+_USER_MAY_NOT = (
+    "the WordPress user of this key may not do that: give the key a user who is shop manager or administrator"
+)
 _NOT_THE_API = (
     "no API is at this address: check that the url is the shop's home and that its web server has URL rewriting on; where WordPress "
     "has plain permalinks, put `permalinks: plain` in retailer.yaml"
@@ -142,14 +150,24 @@ class WooClient:
 
     def post(self, path: str, body: object, parse: Callable[[bytes], T], *, stream: str | None = None) -> Answer[T]:
         """POST a path of the API, once: what to do after a failure is for the caller to say, who knows whether it may be done twice."""
-        return self._http.send(
-            "POST",
-            self._root + API + path,
-            msgspec.json.encode(body),
-            content_type="application/json",
-            parse=parse,
-            stream=stream,
-        )
+        try:
+            return self._http.send(
+                "POST",
+                self._root + API + path,
+                msgspec.json.encode(body),
+                content_type="application/json",
+                parse=parse,
+                stream=stream,
+            )
+        except PermanentError as error:
+            action = error.action
+            if "woocommerce_rest_authentication_error" in error.what:
+                action = _MAY_ONLY_READ
+            elif error.what.startswith("HTTP 403 ") and "woocommerce_rest_cannot_" in error.what:
+                action = _USER_MAY_NOT
+            if action == error.action:
+                raise
+            raise PermanentError(error.what, where=error.where, action=action) from None
 
     @property
     def workers(self) -> int:
