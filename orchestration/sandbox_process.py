@@ -1,12 +1,16 @@
 """The sandbox as a child process: `python -m orchestration.sandbox_process OPTIONS`.
 
 It starts the sandbox, prints one JSON line that says where it is, answers each line on its standard input with a line (see
-:data:`COMMANDS`), and stops when its standard input closes, so that it never outlives the process that wanted it.
+:data:`COMMANDS`), and stops when its standard input closes, so that it never outlives the process that wanted it. A living one also
+answers on a socket in its folder, for who did not start it: :class:`SandboxControl`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -52,6 +56,36 @@ class SandboxPlace:
             raise PermanentError(
                 f"the sandbox could not do {command}: {told['error']}", action="its own trace is above"
             )
+        return told["result"]
+
+
+CONTROL = "control.sock"
+LONGEST_SOCKET_PATH = 100
+
+
+@dataclass(frozen=True)
+class SandboxControl:
+    """A living sandbox that another process started in ``folder``. Its socket is its owner's only."""
+
+    folder: Path
+
+    def ask(self, command: str, **arguments: object) -> Any:
+        """As `SandboxPlace.ask`."""
+        path = self.folder / CONTROL
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(path))
+                with connection.makefile("rw", encoding="utf-8") as file:
+                    file.write(json.dumps({"command": command, "arguments": arguments}) + "\n")
+                    file.flush()
+                    line = file.readline()
+        except OSError as error:
+            raise PermanentError(
+                "no sandbox answers there", where=Where(file=str(path)), action="start one: etalon up --sandbox"
+            ) from error
+        told = json.loads(line) if line else {"error": "it ended"}
+        if "error" in told:
+            raise PermanentError(f"the sandbox could not do {command}: {told['error']}", where=Where(file=str(path)))
         return told["result"]
 
 
@@ -145,6 +179,7 @@ def main(arguments: list[str]) -> None:
     }
     stop = threading.Event()
     traffic: list[threading.Thread] = []
+    control: socketserver.BaseServer | None = None
 
     def start_traffic(*, per_minute: float) -> None:
         thread = threading.Thread(
@@ -157,12 +192,17 @@ def main(arguments: list[str]) -> None:
         retailer = LiveRetailer(sandbox, seed=options["seed"])
         if live is not None and live["webhook_url"]:
             register_webhooks(sandbox, live["webhook_url"])
+        commands = {**commands_of(retailer), "start_traffic": start_traffic}
+        if live is not None:
+            control = listen(Path(options["folder"]) / CONTROL, commands)
         _tell(place)
         if live is not None and live["per_minute"] > 0:
             start_traffic(per_minute=live["per_minute"])
-        serve({**commands_of(retailer), "start_traffic": start_traffic})
+        serve(commands)
     finally:
         stop.set()
+        if control is not None:
+            control.shutdown()
         for thread in traffic:
             thread.join(timeout=10)
         sandbox.stop()
@@ -171,14 +211,41 @@ def main(arguments: list[str]) -> None:
 def serve(commands: Mapping[str, Callable[..., Any]]) -> None:
     """Answer commands until standard input closes."""
     for line in sys.stdin:
-        if not line.strip():
-            continue
-        asked = json.loads(line)
-        try:
-            _tell({"result": commands[asked["command"]](**asked["arguments"])})
-        except Exception as error:  # noqa: BLE001  whatever it is, who asked is told, and the shops stay up
-            traceback.print_exc()
-            _tell({"error": f"{type(error).__name__}: {error}"})
+        if line.strip():
+            _tell(answered(commands, line))
+
+
+def answered(commands: Mapping[str, Callable[..., Any]], line: str) -> dict[str, Any]:
+    """What a command gives, or why it could not be done."""
+    asked = json.loads(line)
+    try:
+        return {"result": commands[asked["command"]](**asked["arguments"])}
+    except Exception as error:  # noqa: BLE001  whatever it is, who asked is told, and the shops stay up
+        traceback.print_exc()
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def listen(path: Path, commands: Mapping[str, Callable[..., Any]]) -> socketserver.BaseServer | None:
+    """Answer commands on a socket too, in threads of their own; None where the path is too long for a socket."""
+    if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+        return None
+
+    class Connection(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for line in self.rfile:
+                self.wfile.write(json.dumps(answered(commands, line.decode())).encode() + b"\n")
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+
+    path.unlink(missing_ok=True)
+    before = os.umask(0o077)
+    try:
+        server = Server(str(path), Connection)
+    finally:
+        os.umask(before)
+    threading.Thread(target=server.serve_forever, name="control", daemon=True).start()
+    return server
 
 
 def commands_of(retailer: LiveRetailer) -> Mapping[str, Callable[..., Any]]:

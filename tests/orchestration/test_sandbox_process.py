@@ -11,7 +11,14 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from orchestration.sandbox_process import LiveTraffic, SandboxPlace, sandbox_process
+from orchestration.sandbox_process import (
+    CONTROL,
+    LiveTraffic,
+    SandboxControl,
+    SandboxPlace,
+    listen,
+    sandbox_process,
+)
 from resources.errors import PermanentError
 
 RECEIVER = "http://127.0.0.1:9/webhooks/shop_be"
@@ -53,6 +60,28 @@ def test_what_it_cannot_do_is_told_and_it_stays_up(place: SandboxPlace) -> None:
     with pytest.raises(PermanentError, match="dance: KeyError"):
         place.ask("dance")
     assert place.ask("ring_up_ticket", store="S01")["kind"] == "ticket"
+
+
+def test_who_did_not_start_it_may_ask_too(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def note(*, store: str) -> list[str]:
+        asked.append(store)
+        return asked
+
+    server = listen(tmp_path / CONTROL, {"note": note})
+    assert server is not None
+    control = SandboxControl(tmp_path)
+    try:
+        assert [control.ask("note", store=store) for store in ("S01", "S02")] == [["S01"], ["S01", "S02"]]
+        with pytest.raises(PermanentError, match="could not do note: TypeError"):
+            control.ask("note", shop="S01")
+        assert (tmp_path / CONTROL).stat().st_mode & 0o077 == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+    with pytest.raises(PermanentError, match="no sandbox answers"):
+        SandboxControl(tmp_path / "elsewhere").ask("note")
 
 
 def test_the_shop_knows_its_webhook_receiver(place: SandboxPlace) -> None:
