@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -102,6 +103,15 @@ def test_it_ends_as_asked_in_any_order_and_goes_back(wanted: dict[tuple[str, str
         shop.server.stop()
 
 
+# isNegativePrice, isPrice and isDateFormat of PrestaShop's Validate class
+VALID = {
+    "price": r"[-]?[0-9]{1,10}(\.[0-9]{1,9})?",
+    "reduction": r"[0-9]{1,10}(\.[0-9]{1,9})?",
+    "from": r"([0-9]{4})-((0?[0-9])|(1[0-2]))-((0?[0-9])|([1-2][0-9])|(3[01]))( [0-9]{2}:[0-9]{2}:[0-9]{2})?",
+    "to": r"([0-9]{4})-((0?[0-9])|(1[0-2]))-((0?[0-9])|([1-2][0-9])|(3[01]))( [0-9]{2}:[0-9]{2}:[0-9]{2})?",
+}
+
+
 def terms(**changes: Any) -> Terms:
     """Terms of prices at NOW in Paris."""
     local = NOW.astimezone(PARIS).strftime("%Y-%m-%d %H:%M:%S")
@@ -134,6 +144,7 @@ def test_a_planned_promotion_shows_exactly_what_is_wanted(
     assert not plan.refused, plan
     assert plan.post is not None
     fields = {**plan.post, "id": "9"}
+    assert {name for name, form in VALID.items() if not re.fullmatch(form, fields[name])} == set(), fields
     row = SpecificPrice(
         9,
         7,

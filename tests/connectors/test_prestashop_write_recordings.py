@@ -156,6 +156,100 @@ def test_a_new_promotion_has_every_field_of_the_recorded_one() -> None:
     assert re.fullmatch(r"/api/specific_prices/\d+", shop.sent[-1].path)
 
 
+# what nobody recorded: held to PrestaShop's own source instead ---------------------------------------------------------
+
+
+def sent_rows(call: Call) -> list[tuple[str, dict[str, str | None]]]:
+    """Rows of a body as they were sent; an element without text is None."""
+    return [(str(row.tag), {str(field.tag): field.text for field in row}) for row in etree.fromstring(call.body)]
+
+
+@pytest.mark.parametrize(
+    ("item", "row", "wanted", "changed"),
+    [
+        # a percentage of the back office becomes an amount off with tax, in the same row, with the same window
+        ("25", "3", 5000, {"reduction": "10.000000", "reduction_type": "amount"}),
+        # an amount to come: only the amount moves
+        ("26", "4", 3000, {"reduction": "30.000000"}),
+    ],
+)
+def test_a_promotion_is_changed_in_its_row(item: str, row: str, wanted: int, changed: dict[str, str]) -> None:
+    """WebserviceRequest::saveEntityFromXml: a PATCH loads the row by its id and takes each field that the XML has, no other; the
+    loaded row passes SpecificPrice's validators as it stands in the recording (isDateFormat takes 0000-00-00 too)."""
+    shop = WritableShop(specific_prices="specific_price_set")
+    shop._row("products", int(item))["price"] = "50.000000"
+    (probe,) = connector(shop).write([write("promotion", item, {"minor": 1}, None)], now=NOW)
+    assert isinstance(probe.found, dict)
+    (result,) = connector(shop).write(
+        [write("promotion", item, probe.found, {**probe.found, "minor": wanted})], now=NOW
+    )
+    assert result.outcome == "applied", result
+    (sent,) = shop.sent
+    assert (sent.method, sent.path) == ("PATCH", f"/api/specific_prices/{row}")
+    assert sent_rows(sent) == [("specific_price", {"id": row, **changed})]
+
+
+def test_new_promotions_go_in_one_request() -> None:
+    """saveEntityFromXml goes through the rows of a POST as through those of a PATCH; an id in one of them is refused (code 91)."""
+    shop = WritableShop(specific_prices="specific_price_set")
+    asked = [
+        Write(item, "channel_price", item, "promotion", None, {"minor": 100, "starts_at": None, "ends_at": None})
+        for item in ("20", "22", "23")
+    ]
+    assert [result.outcome for result in connector(shop).write(asked, now=NOW)] == ["applied"] * 3
+    (sent,) = shop.sent
+    assert (sent.method, sent.path) == ("POST", "/api/specific_prices")
+    rows = sent_rows(sent)
+    assert [(tag, fields["id_product"], "id" in fields) for tag, fields in rows] == [
+        ("specific_price", item, False) for item in ("20", "22", "23")
+    ]
+
+
+def test_a_number_is_cleared_by_an_empty_element() -> None:
+    """isset($attributes->tracking_number) is true of an element without text, and an empty value skips isTrackingNumber
+    (ObjectModel::validateField): the number becomes empty. An element left out would leave it."""
+    shop = WritableShop(order_carriers="tracking_number_write")
+    held: JsonValue = {"status": "shipped", "tracking_number": "6A12345678901"}
+    wanted: JsonValue = {"status": "shipped", "tracking_number": None}
+    (result,) = connector(shop).write([write("shipment", "24", held, wanted)], now=NOW)
+    assert (result.outcome, result.found, result.read_back) == ("applied", held, wanted), result
+    (sent,) = shop.sent
+    assert (sent.method, sent.path) == ("PATCH", "/api/order_carriers/24")
+    assert sent_rows(sent) == [("order_carrier", {"id": "24", "tracking_number": None})]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"id_shop": "1", "id_shop_group": "1"},
+        {"id_shop": "0", "id_shop_group": "1"},
+        {"id_shop": "2", "id_shop_group": "0"},
+    ],
+)
+def test_the_stock_row_is_the_one_that_the_shop_sells_from(other: dict[str, str]) -> None:
+    """StockAvailable::addSqlShopRestriction: id_shop the shop's and id_shop_group 0, unless its group shares stock."""
+    shop = WritableShop()
+    held = shop._row("stock_availables", 60)
+    shop.rows["stock_availables"].append({**held, **other, "quantity": "777"})
+    held["id"] = 999
+    (result,) = connector(shop).write([write("published_qty", "21", int(held["quantity"]), 41)], now=NOW)
+    assert result.outcome == "applied", result
+    assert [call.path for call in shop.sent] == ["/api/stock_availables/999"]
+
+
+def test_a_shop_older_than_patch_says_so() -> None:
+    """WebserviceRequest::checkHTTPMethod of PrestaShop 1.7."""
+    shop = RecordedPrestaShop()
+
+    def old(call: Call) -> Reply:
+        body = b'{"errors":[{"code":23,"message":"Method PATCH is not valid"}]}'
+        return shop(call) if call.method == "GET" else Reply(405, body, {"Content-Type": "application/json"})
+
+    found = next(int(row["quantity"]) for row in shop.rows["stock_availables"] if row["id"] == 60)
+    (result,) = connector(old).write([write("published_qty", "21", found, 41)], now=NOW)
+    assert (result.outcome, "PrestaShop 8" in result.reason) == ("refused", True), result
+
+
 def test_a_batch_is_flat_as_recorded() -> None:
     shop = WritableShop()
     found = {row["id"]: int(row["quantity"]) for row in shop.rows["stock_availables"]}
