@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SYSTEM ?= prestashop
 
-.PHONY: help setup services demo ui up test check lint types imports sql live bench clean
+.PHONY: help setup services demo ui up test drills check lint types imports sql live bench clean
 
 help: ## Show this help
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,8 +43,11 @@ up: $(STAMP) ## Run as a service: your retailer, or a living sandbox when there 
 	@if [ -f .env ] || [ -n "$$ETALON_ENV_FILE$$ETALON_DATA_DIR$$ETALON_SECRET_KEY$$ETALON_RETAILER" ]; \
 	  then exec $(BIN)/etalon up; else exec $(BIN)/etalon up --sandbox; fi
 
-test: $(STAMP) services ## Run every test, on two processes
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+test: $(STAMP) services ## Run every test but the drills, on two processes
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not drill"
+
+drills: $(STAMP) services ## Break things on purpose (sources, disks, processes) and see that nothing is lost or doubled
+	$(BIN)/python -m pytest tests/drills
 
 check: lint types imports sql test ## Everything that must be green before a commit: style, types, layers, SQL, tests
 

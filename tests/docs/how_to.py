@@ -43,14 +43,9 @@ def steps(page: str) -> Iterator[Step]:
 
 
 def copy_project(root: Path, target: Path) -> Path:
-    """A copy of the project's own files (those git knows or would add), without its history or data."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=root, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
-    for name in listed:
-        if (root / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / name, target / name)
+    """A copy of the project without its history and all that .gitignore names."""
+    ignored = [line.strip("/") for line in (root / ".gitignore").read_text(encoding="utf-8").splitlines()]
+    shutil.copytree(root, target, ignore=shutil.ignore_patterns(".git", *ignored), dirs_exist_ok=True)
     return target
 
 

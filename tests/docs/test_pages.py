@@ -60,6 +60,15 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_every_page_is_linked_from_the_readme() -> None:
+    """Decisions have an index of their own."""
+    linked = re.findall(r"\]\((docs/[^)#]+\.md)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    pages = {_id(page) for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    assert {page for page in pages if not page.startswith("docs/decisions/")} - set(linked) == set()
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    assert [page.name for page in (ROOT / "docs" / "decisions").glob("0*.md") if f"]({page.name})" not in index] == []
+
+
 def _commands(text: str) -> Iterator[list[str]]:
     """The words after `etalon` in each command that a page names, in code spans and in blocks."""
     spans = re.findall(r"`(etalon [^`\n]+)`", _prose(text))
