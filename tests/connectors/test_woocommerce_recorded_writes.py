@@ -17,7 +17,7 @@ from tests.connectors.recorded_woocommerce import RecordedWooCommerce
 from tests.connectors.support import clock, read, row
 from tests.connectors.test_woocommerce import connector
 from tests.connectors.transport import Call, Reply, recorded_reply, recording, session_factory
-from tests.connectors.woocommerce_in_process import parcel, price, promotion, reduced, shipment, stock
+from tests.connectors.woocommerce_in_process import parcel, price, promotion, publication, reduced, shipment, stock
 
 SHIPPED_AT = datetime(2026, 11, 21, 21, 48, tzinfo=UTC)
 _ANY_STATE = {"/orders": {"status": "processing", "date_completed_gmt": None}}
@@ -96,6 +96,16 @@ def test_bodies_are_the_recorded_ones(name: str, write: Write) -> None:
     (item,) = taken(write)
     del item["id"]
     assert item == recording("woocommerce", name)["request"]["json"]
+
+
+@pytest.mark.parametrize("kind", ["external", "grouped"])
+def test_what_nobody_can_buy_is_not_published_again_and_again(kind: str) -> None:
+    shop = TakingShop()
+    held = next(held for held in shop.rows["/products"] if held["type"] == kind)
+    assert (held["status"], held["purchasable"]) == ("publish", False)
+    (result,) = connector(shop).write([publication(str(held["id"]), False, True)], now=SHIPPED_AT)
+    assert (result.outcome, shop.taken) == ("refused", [])
+    assert f"of the type {kind}" in result.reason
 
 
 def test_batches_are_the_recorded_ones() -> None:

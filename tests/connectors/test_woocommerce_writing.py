@@ -192,6 +192,22 @@ def test_a_variation_is_not_published_under_a_product_that_is_not() -> None:
     assert shop.server.shown()["2-3"].is_published
 
 
+def test_a_product_that_is_published_and_cannot_be_bought_is_not_published_again() -> None:
+    shop = Shop.of()
+    shop.write(publication("2-3", True, False), publication("2-4", True, False))
+
+    def says_no(call: Call, answer: Callable[[], Reply]) -> Reply:
+        reply = answer()
+        assert isinstance(reply.body, bytes)
+        return Reply(reply.status, reply.body.replace(b'"purchasable":true', b'"purchasable":false'), reply.headers)
+
+    shop.meddle = says_no
+    shop.calls.clear()
+    (result,) = shop.write(publication("2", False, True))
+    assert (result.outcome, shop.sent) == ("refused", {})
+    assert "publish already" in result.reason
+
+
 def test_a_price_under_the_promotion_tells_that_the_shop_drops_it() -> None:
     shop = Shop.of()
     (result,) = shop.write(price("1", 1290, 900))

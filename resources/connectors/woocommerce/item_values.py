@@ -87,10 +87,14 @@ def refusal(attribute: str, value: JsonValue, item: Item, *, has_new_price: bool
             return "a product with variations, or of several products, has no price of its own: write theirs"
         return ""
     if value is True:
+        if row.type in ("external", "grouped"):
+            return f"nobody can buy a product of the type {row.type} itself, published or not"
         if not (row.price or row.regular_price or has_new_price) and "variable" not in row.type:
             return "it has no price, so nobody could buy it: write its price first"
         if item.parent is not None and item.parent.status != "publish" and not has_new_parent:
             return f"its product {item.parent.id} is not published ({item.parent.status}): publish that one first"
+        if row.status == "publish" and not (has_new_price or has_new_parent):
+            return "its status is publish already, and the shop says that it cannot be bought: look at its price, and at its variations"
     return ""
 
 
