@@ -28,7 +28,9 @@ def decision_jobs(runtime: Runtime) -> list[dg.JobDefinition]:
 
     @dg.op(name="approve", config_schema=_DECISION, description="Let a held plan be written, and write it.")
     def approve(context: dg.OpExecutionContext) -> None:
-        plan, summary = _decider(runtime, context).approve(context.op_config["plan_id"])
+        plan, summary = _decider(runtime, context).approve(
+            context.op_config["plan_id"], retailer=runtime.retailer, data_dir=runtime.settings.data_dir
+        )
         _report(runtime, context, plan, summary)
 
     @dg.op(name="reject", config_schema=_DECISION, description="Refuse a held plan: nothing of it is written.")

@@ -164,7 +164,9 @@ def approve(plan_id: str = PLAN, by: str = BY, note: str = NOTE) -> None:
     """
     with showing_progress() as report:
         runtime = open_runtime(report)
-        plan, summary = _decider(runtime, by, note, report).approve(plan_id)
+        plan, summary = _decider(runtime, by, note, report).approve(
+            plan_id, retailer=runtime.retailer, data_dir=runtime.settings.data_dir
+        )
     _show_written(plan, summary)
 
 

@@ -70,7 +70,8 @@ outbox = sa.Table(
     sa.Column("next_attempt_at", UtcInstant, nullable=False),
     sa.Column("created_at", UtcInstant, nullable=False),
     sa.Column("changed_at", UtcInstant, nullable=False),
-    sa.Column("changed_by", sa.String(128), comment="the person who replayed or dropped it"),
+    sa.Column("changed_by", sa.String(128), comment="who replayed, dropped or withdrew it"),
+    sa.Column("is_unsure", sa.Boolean, comment="an earlier attempt may have been done: its answer never came"),
     sa.Index("outbox_to_claim", "target", "state", "next_attempt_at"),
     sa.Index("outbox_by_value", "value_key", "state"),
 )
@@ -106,7 +107,10 @@ class NewWrite:
 
 @dataclass(frozen=True)
 class OutboxRow:
-    """A row of the outbox. ``claims`` tells the claim a worker holds from a later one; ``value_key`` names the place written."""
+    """A row of the outbox. ``claims`` tells the claim a worker holds from a later one; ``value_key`` names the place written.
+
+    ``is_unsure``: an earlier attempt may have been done all the same, since nobody heard its answer.
+    """
 
     outbox_id: int
     key: str
@@ -134,6 +138,7 @@ class OutboxRow:
     created_at: datetime
     changed_at: datetime
     changed_by: str | None
+    is_unsure: bool = False
 
     @property
     def write_key(self) -> WriteKey:
@@ -143,11 +148,15 @@ class OutboxRow:
 
 @dataclass(frozen=True)
 class PutResult:
-    """How many writes were queued (``replaced`` of them in the place of an older pending one), and how many already were."""
+    """How many writes were queued (``replaced`` of them in the place of an older pending one), and how many already were.
+
+    ``newer``: writes that gave way to the fast lane, which knew of a sale that they did not.
+    """
 
     queued: int
     replaced: int
     already: int
+    newer: int = 0
 
 
 class Answer(Protocol):
@@ -195,6 +204,9 @@ class RetryPolicy:
 
 DEFAULT_POLICY = RetryPolicy()
 
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far in the future a row may have been changed: beyond it the clock was put back since, and its instants mean nothing."""
+
 _STATE_OF: Mapping[str, State] = {
     "applied": "done",
     "unchanged": "done",
@@ -240,13 +252,13 @@ class Outbox:
     ) -> list[OutboxRow]:
         """Take up to ``limit`` rows that may be sent now, oldest first; they are this worker's for ``lease_s`` seconds.
 
-        Rows whose worker let the lease run out come back, before anything newer for the same place.
+        Rows whose worker let the lease run out come back, before anything newer for the same place; their attempt may have been
+        done. A clock that was put back keeps no row for ever: see :data:`CLOCK_SKEW`.
         """
         busy = outbox.alias("busy")
         is_busy = sa.exists().where(busy.c.claimed_key == outbox.c.value_key)
-        due = (outbox.c.state == "pending") & (outbox.c.next_attempt_at <= now) & ~is_busy
-        expired = (outbox.c.state == "claimed") & (outbox.c.lease_until_at <= now)
-        statement = sa.select(outbox).where(outbox.c.target == target, due | expired)
+        due, expired = _due(now)
+        statement = sa.select(outbox).where(outbox.c.target == target, (due & ~is_busy) | expired)
         if origins is not None:
             statement = statement.where(outbox.c.origin.in_(origins))
         statement = statement.order_by(outbox.c.outbox_id).limit(limit)
@@ -266,6 +278,7 @@ class Outbox:
                     claims=outbox.c.claims + 1,
                     lease_until_at=lease_until_at,
                     changed_at=now,
+                    is_unsure=sa.case((outbox.c.state == "claimed", sa.true()), else_=outbox.c.is_unsure),
                 )
             )
             taken = {
@@ -274,7 +287,14 @@ class Outbox:
                 "lease_until_at": lease_until_at,
                 "changed_at": now,
             }
-            return [_record(row | taken | {"claims": row["claims"] + 1}) for row in found]
+            return [
+                _record(
+                    row
+                    | taken
+                    | {"claims": row["claims"] + 1, "is_unsure": row["state"] == "claimed" or row["is_unsure"]}
+                )
+                for row in found
+            ]
 
     def settle(
         self,
@@ -297,7 +317,7 @@ class Outbox:
             for row, result in zip(rows, results, strict=True):
                 state, values = self._move(row, result, now)
                 if state == "pending" and row.value_key in waiting:
-                    state, values = "replaced", {}
+                    state, values = "replaced", {"is_unsure": True}
                 moves[row.outbox_id] = values | {
                     "state": state,
                     "outcome": result.outcome,
@@ -416,6 +436,20 @@ class Outbox:
                     dropped.append(outbox_id)
         return tuple(dropped)
 
+    def withdraw(
+        self, outbox_ids: Sequence[int], *, by: str, now: datetime, state: State = "dropped"
+    ) -> tuple[int, ...]:
+        """Take back pending rows and dead letters that nobody wants any more; gives the ids taken back. What is claimed goes on."""
+        withdrawn: list[int] = []
+        with moving(self._transactions) as connection:
+            for ids in _chunks(list(outbox_ids)):
+                of_ids = outbox.c.outbox_id.in_(ids) & outbox.c.state.in_(("pending", "dead"))
+                withdrawn += connection.scalars(sa.select(outbox.c.outbox_id).where(of_ids))
+                connection.execute(
+                    sa.update(outbox).where(of_ids).values(state=state, pending_key=None, changed_at=now, changed_by=by)
+                )
+        return tuple(withdrawn)
+
     def counts(
         self, *, target: str | None = None, channel_code: str | None = None, plan_id: str | None = None
     ) -> dict[State, int]:
@@ -432,14 +466,8 @@ class Outbox:
 
     def due(self, now: datetime, *, origins: Sequence[Origin] | None = None) -> dict[str, int]:
         """Target -> how many rows may be claimed now: what a worker or a sensor looks at."""
-        statement = (
-            sa.select(outbox.c.target, sa.func.count())
-            .where(
-                ((outbox.c.state == "pending") & (outbox.c.next_attempt_at <= now))
-                | ((outbox.c.state == "claimed") & (outbox.c.lease_until_at <= now))
-            )
-            .group_by(outbox.c.target)
-        )
+        due, expired = _due(now)
+        statement = sa.select(outbox.c.target, sa.func.count()).where(due | expired).group_by(outbox.c.target)
         if origins is not None:
             statement = statement.where(outbox.c.origin.in_(origins))
         with self._transactions.reading() as connection:
@@ -452,10 +480,11 @@ class Outbox:
         if result.outcome != "retry":
             raise ValueError(f"a write has no outcome {result.outcome!r}")
         failures = row.failures + 1
+        tried = {"failures": failures, "is_unsure": True}
         if failures >= self.policy.failures_max:
-            return "dead", {"failures": failures}
+            return "dead", tried
         wait = self.policy.wait_s(row.key, failures, result.retry_after_s)
-        return "pending", {"failures": failures, "next_attempt_at": now + timedelta(seconds=wait)}
+        return "pending", tried | {"next_attempt_at": now + timedelta(seconds=wait)}
 
     def _select(self, *conditions: sa.ColumnElement[bool], limit: int | None = None) -> list[OutboxRow]:
         statement = sa.select(outbox).where(*conditions).order_by(outbox.c.outbox_id).limit(limit)
@@ -463,22 +492,36 @@ class Outbox:
             return [_record(row) for row in connection.execute(statement).mappings()]
 
 
-def put_writes(connection: Connection, writes: Sequence[NewWrite], *, now: datetime) -> PutResult:
-    """See :meth:`Outbox.put`; in the caller's transaction, one of :func:`moving`. The last of several for one place counts."""
+def put_writes(
+    connection: Connection, writes: Sequence[NewWrite], *, now: datetime, decided_at: datetime | None = None
+) -> PutResult:
+    """See :meth:`Outbox.put`; in the caller's transaction, one of :func:`moving`. The last of several for one place counts.
+
+    ``decided_at``: when it was decided what these writes want, where that is not now. What the fast lane asked for since knows of
+    sales that they do not: they give way to it.
+    """
     newest = {write.value_key: write for write in writes}
     there: dict[str, dict[State, list[Any]]] = {}
     for keys in _chunks(list(newest)):
-        statement = sa.select(outbox.c.outbox_id, outbox.c.value_key, outbox.c.state, outbox.c.after, outbox.c.key)
+        statement = sa.select(
+            *(outbox.c[name] for name in ("outbox_id", "value_key", "state", "after", "key")),
+            *(outbox.c[name] for name in ("origin", "created_at", "is_unsure")),
+        )
         found = statement.where(outbox.c.value_key.in_(keys), outbox.c.state.in_(("pending", "claimed", "dead")))
         for row in connection.execute(found):
             there.setdefault(row.value_key, {}).setdefault(row.state, []).append(row)
     old: list[int] = []
     new: list[dict[str, Any]] = []
-    replaced = 0
+    replaced = newer = 0
     for value_key, write in newest.items():
         by_state = there.get(value_key, {})
         pending, claimed, dead = (by_state.get(state, []) for state in ("pending", "claimed", "dead"))
         key, after = write.key, json_text(write.after)
+        if decided_at is not None and any(
+            row.origin == "fast_lane" and row.created_at >= decided_at for row in (*pending, *claimed)
+        ):
+            newer += 1
+            continue
         if pending[0].key == key if pending else claimed and claimed[0].after == after:
             continue
         old += [row.outbox_id for row in (*pending, *dead)]
@@ -497,6 +540,7 @@ def put_writes(connection: Connection, writes: Sequence[NewWrite], *, now: datet
                 "next_attempt_at": now,
                 "created_at": now,
                 "changed_at": now,
+                "is_unsure": any(row.is_unsure and row.after == after for row in (*pending, *dead)),
             }
         )
     for ids in _chunks(old):
@@ -507,7 +551,15 @@ def put_writes(connection: Connection, writes: Sequence[NewWrite], *, now: datet
         )
     if new:
         connection.execute(sa.insert(outbox), new)
-    return PutResult(len(new), replaced, len(newest) - len(new))
+    return PutResult(len(new), replaced, len(newest) - len(new) - newer, newer)
+
+
+def _due(now: datetime) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Rows that wait and may be sent now, and claimed ones whose worker let its lease run out."""
+    is_from_the_future = outbox.c.changed_at > now + CLOCK_SKEW
+    due = (outbox.c.state == "pending") & ((outbox.c.next_attempt_at <= now) | is_from_the_future)
+    expired = (outbox.c.state == "claimed") & ((outbox.c.lease_until_at <= now) | is_from_the_future)
+    return due, expired
 
 
 def _chunks(values: Sequence[_V]) -> Iterator[Sequence[_V]]:
@@ -572,6 +624,7 @@ def _move_claimed(
                 "error": move["error"],
                 "failures": move.get("failures", row.failures),
                 "next_attempt_at": move.get("next_attempt_at", row.next_attempt_at),
+                "is_unsure": move.get("is_unsure", row.is_unsure),
                 "changed_at": now,
             }
         )
@@ -631,6 +684,7 @@ def _receipt(row: OutboxRow, result: Answer, *, now: datetime, worker: str, run_
 
 def _record(row: Mapping[Any, Any]) -> OutboxRow:
     values = {name: row[name] for name in OutboxRow.__dataclass_fields__}
+    values["is_unsure"] = bool(values["is_unsure"])
     return OutboxRow(**values | {name: json_value(values[name]) for name in ("before", "after")})
 
 

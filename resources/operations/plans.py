@@ -5,6 +5,7 @@
     held -> approved | rejected | superseded
     approved -> applying | superseded
     applying -> applied | applied_with_errors      from the rows of its outbox
+    applying -> applied_with_errors | rejected     stopped by a person: what waited is dropped
     applied | applied_with_errors -> reverted
 
 Belongs here: the tables, and every change of a plan's status, each in one transaction. What is planned, and what holds a plan,
@@ -56,6 +57,7 @@ plan = sa.Table(
     sa.Column("decided_at", UtcInstant),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("reverts_plan_id", sa.String(64)),
+    sa.Column("lapsed_at", UtcInstant, comment="when nothing differed any more after it was rejected"),
     sa.Index("plan_by_subject", "channel_code", "subject", "status"),
 )
 
@@ -141,6 +143,8 @@ class Plan:
     decided_at: datetime | None = None
     note: str = ""
     reverts_plan_id: str | None = None
+    lapsed_at: datetime | None = None
+    """When nothing differed any more after it was rejected: what differs later is a new case, though it look the same."""
     counts: Mapping[State, int] = field(default_factory=dict)
     """Rows of its outbox by state; empty before it is applied."""
 
@@ -193,7 +197,7 @@ class Plans:
 
         It supersedes what nobody has decided or begun of the same channel and subject (reverts are left alone). The same content
         gives no second plan: while one is open it stays as it is, unless no guard holds it any more; one that was rejected is
-        not proposed again until the content changes.
+        not proposed again until the content changes, or nothing differed in between.
         """
         written = [line for line in lines if not line.skipped]
         if not written:
@@ -221,8 +225,9 @@ class Plans:
                         sa.update(plan).where(plan.c.plan_id == found.plan_id).values(held_reasons=reasons)
                     )
                     return Proposal("open", replace(found, held_reasons=tuple(held_reasons)))
-            if same and same[0].status == "rejected" and origin == "reconcile":
-                return Proposal("rejected", same[0])
+            last = known[0] if known else None
+            if last is not None and last in same and last.status == "rejected" and last.lapsed_at is None:
+                return Proposal("rejected", last)
             superseded = tuple(
                 found.plan_id for found in known if origin == "reconcile" and found.status in ("held", "approved")
             )
@@ -260,6 +265,34 @@ class Plans:
         """A person refuses a held plan. Raises PlanMoved when it is not held."""
         return self._decide(plan_id, "rejected", by=by, now=now, note=note)
 
+    def stop(self, plan_id: str, *, by: str, now: datetime, note: str = "") -> Plan:
+        """A person stops a plan that is being applied: what of it still waits is dropped.
+
+        It ends as it stands, or as rejected where nothing of it was written. Raises PlanMoved while a worker is writing rows of it.
+        """
+        with moving(self._transactions) as connection:
+            found = self._get(connection, plan_id)
+            if found.status != "applying":
+                return found
+            if found.counts.get("claimed"):
+                raise PlanMoved(
+                    f"rows of plan {found.plan_id} are being written just now",
+                    where=Where(system_code=found.system_code, field="plan"),
+                    action="try again in a moment",
+                )
+            connection.execute(
+                sa.update(outbox)
+                .where(outbox.c.plan_id == found.plan_id, outbox.c.state == "pending")
+                .values(state="dropped", pending_key=None, changed_at=now, changed_by=by)
+            )
+            status: PlanStatus = "applied_with_errors" if found.counts.get("done") else "rejected"
+            connection.execute(
+                sa.update(plan)
+                .where(plan.c.plan_id == found.plan_id)
+                .values(status=status, decided_by=by, decided_at=now, note=note, changed_at=now)
+            )
+            return self._get(connection, found.plan_id)
+
     def begin(self, plan_id: str, *, now: datetime) -> PutResult:
         """Put an approved plan's lines in the outbox; from here it is being applied. Begun before: nothing happens."""
         with moving(self._transactions) as connection:
@@ -275,7 +308,7 @@ class Plans:
                         target=found.system_code,
                         channel_code=found.channel_code,
                         origin=origin,
-                        plan_id=plan_id,
+                        plan_id=found.plan_id,
                         entity=line.entity,
                         external_id=line.external_id,
                         location_code=line.location_code,
@@ -285,12 +318,13 @@ class Plans:
                         product_id=line.product_id,
                         reason=line.reason,
                     )
-                    for line in _lines(connection, plan_id)
+                    for line in _lines(connection, found.plan_id)
                     if not line.skipped
                 ],
                 now=now,
+                decided_at=found.created_at,
             )
-            self._set(connection, plan_id, "applying", now)
+            self._set(connection, found.plan_id, "applying", now)
         return put
 
     def begin_approved(self, channel_code: str, *, now: datetime) -> dict[str, PutResult]:
@@ -322,7 +356,7 @@ class Plans:
                 if status == found.status:
                     continue
                 self._set(connection, found.plan_id, status, now)
-                if status == "applied" and found.reverts_plan_id:
+                if status == "applied" and found.reverts_plan_id and counts.get("done"):
                     self._set(connection, found.reverts_plan_id, "reverted", now)
                 ended.append(replace(found, status=status, counts=counts))
         return ended
@@ -377,6 +411,16 @@ class Plans:
                 )
             )
             self._supersede(connection, held, now)
+            connection.execute(
+                sa.update(plan)
+                .where(
+                    plan.c.channel_code == channel_code,
+                    plan.c.subject == subject,
+                    plan.c.status == "rejected",
+                    plan.c.lapsed_at.is_(None),
+                )
+                .values(lapsed_at=now)
+            )
         return Proposal("empty", superseded=held)
 
     def _decide(self, plan_id: str, status: PlanStatus, *, by: str, now: datetime, note: str) -> Plan:

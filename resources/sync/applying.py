@@ -17,6 +17,7 @@ from resources.errors import EtalonError, RetryableError
 from resources.operations import ExchangeEntry, Operations
 from resources.operations.outbox import Origin, OutboxRow
 from resources.operations.plans import Plan
+from resources.operations.receipts import json_text
 
 BATCH = 100
 """Rows claimed at once: what is lost to a lease after a crash, and how long a newer value may have to wait."""
@@ -111,7 +112,25 @@ def _send(connector: WritingConnector, rows: Sequence[OutboxRow], now: datetime)
     results = connector.write(writes, now=now)
     if [result.key for result in results] != [write.key for write in writes]:
         raise ValueError(f"the connector of {connector.system_code} did not answer each write, in the order asked")
-    return results
+    return [_credited(row, result) for row, result in zip(rows, results, strict=True)]
+
+
+def _credited(row: OutboxRow, result: WriteResult) -> WriteResult:
+    """A value that is there already because an earlier attempt of ours wrote it, though nobody heard the answer, was applied.
+
+    What stood there before that attempt is what the write was made on; a revert goes back to it.
+    """
+    if result.outcome != "unchanged" or not row.is_unsure or json_text(row.before) == json_text(row.after):
+        return result
+    return replace(
+        result,
+        outcome="applied",
+        found=None,
+        is_found=False,
+        read_back=result.found if result.is_found else row.after,
+        is_read_back=True,
+        reason="an earlier attempt had written it; its answer never came",
+    )
 
 
 def _entry(

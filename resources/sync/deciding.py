@@ -12,11 +12,12 @@ from pathlib import Path
 from resources.connectors.sdk.writing import WritingConnector
 from resources.errors import ConfigurationError, PermanentError, Where
 from resources.operations import ExchangeEntry, Operations
-from resources.operations.plans import Plan
+from resources.operations.plans import Plan, PlanMoved
 from resources.retailer import Retailer
 from resources.sync.applying import ApplySummary, Clock, Told, apply_pending, quiet
 from resources.sync.facts import GuardFact, difference_paths, read_difference
-from resources.sync.reverting import revert_plan
+from resources.sync.planning import plan_channel
+from resources.sync.reverting import FINAL, revert_plan
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,20 @@ class Decider:
     run_id: str = ""
     report: Told = quiet
 
-    def approve(self, plan_id: str) -> tuple[Plan, ApplySummary]:
-        """Let a held plan be written, and write it. Raises PlanMoved when it is not held."""
-        connector = writing_connector(self.connectors, self.operations.plans.get(plan_id).system_code)
-        plan = self.operations.plans.approve(plan_id, by=self.by, now=self.clock(), note=self.note)
+    def approve(
+        self, plan_id: str, *, retailer: Retailer | None = None, data_dir: Path | None = None
+    ) -> tuple[Plan, ApplySummary]:
+        """Let a held plan be written, and write it.
+
+        With ``retailer`` and ``data_dir`` it is planned again first, on the last difference: a person approves what is wanted now,
+        not what was wanted when the plan was made. Raises PlanMoved when it is not held, when what it would write has changed, or
+        when more holds it than the person has seen.
+        """
+        plan = self.operations.plans.get(plan_id)
+        connector = writing_connector(self.connectors, plan.system_code)
+        if retailer is not None and data_dir is not None and plan.origin == "reconcile" and plan.status == "held":
+            self._plan_again(plan, retailer, data_dir)
+        plan = self.operations.plans.approve(plan.plan_id, by=self.by, now=self.clock(), note=self.note)
         self._journal(plan, "approved")
         return self._write(plan, connector)
 
@@ -49,9 +60,10 @@ class Decider:
     ) -> tuple[Plan, ApplySummary | None]:
         """Take a plan back: plan it, and write it unless a guard holds it and ``is_approved`` is false.
 
-        Gives the plan of the revert and what was written; None when it waits.
+        Gives the plan of the revert and what was written; None when it waits. What still waits of a plan that is being applied is
+        dropped first, and never sent.
         """
-        reverted = self.operations.plans.get(plan_id)
+        reverted = self._stopped(self.operations.plans.get(plan_id))
         connector = writing_connector(self.connectors, reverted.system_code)
         proposal = revert_plan(
             self.operations,
@@ -72,6 +84,47 @@ class Decider:
             plan = self.operations.plans.approve(plan.plan_id, by=self.by, now=self.clock(), note=self.note)
             self._journal(plan, "approved")
         return self._write(plan, connector)
+
+    def _plan_again(self, plan: Plan, retailer: Retailer, data_dir: Path) -> None:
+        """Plan the subject of a held plan on the last difference; raises PlanMoved when that gives something else to look at."""
+        if not difference_paths(data_dir, plan.channel_code)[1].exists():
+            return
+        difference = read_difference(data_dir, plan.channel_code)
+        plan_channel(
+            self.operations, retailer, difference, run_id=self.run_id, now=self.clock(), subjects=(plan.subject,)
+        )
+        now = self.operations.plans.get(plan.plan_id)
+        where = Where(system_code=plan.system_code, field="plan")
+        if now.status != "held":
+            raise PlanMoved(
+                f"what plan {plan.plan_id} would write has changed since: it is {now.status.replace('_', ' ')}",
+                where=where,
+                action=f"`etalon plans list --channel {plan.channel_code}` shows what took its place",
+            )
+        seen = {reason.guard for reason in plan.held_reasons}
+        unseen = [reason for reason in now.held_reasons if reason.guard not in seen]
+        if unseen:
+            raise PlanMoved(
+                f"more holds plan {plan.plan_id} than when it was made: {'; '.join(each.what for each in unseen)}",
+                where=where,
+                action=f"`etalon plans show {plan.plan_id}`, then approve it again",
+            )
+
+    def _stopped(self, plan: Plan) -> Plan:
+        if plan.status != "applying" or plan.subject == FINAL:
+            return plan
+        self.operations.plans.finish(now=self.clock(), channel_code=plan.channel_code)
+        stopped = self.operations.plans.stop(plan.plan_id, by=self.by, now=self.clock(), note=self.note)
+        dropped = stopped.counts.get("dropped", 0)
+        if dropped:
+            self._journal(stopped, f"stopped, {dropped} lines that waited were dropped,")
+        if stopped.status == "rejected":
+            raise PermanentError(
+                f"plan {plan.plan_id} is stopped before anything of it was written: there is nothing to take back",
+                where=Where(system_code=plan.system_code, field="plan"),
+                action="nothing is to be done",
+            )
+        return stopped
 
     def _write(self, plan: Plan, connector: WritingConnector) -> tuple[Plan, ApplySummary]:
         self.operations.plans.begin(plan.plan_id, now=self.clock())

@@ -28,6 +28,15 @@ SETTLED = "written since it was read"
 ON_ITS_WAY = "on its way already"
 FAST_LANE = "the fast lane knows newer"
 DEAD_LETTER = "a dead letter waits for a person"
+RECONCILE = "the reconcile"
+"""Who takes back a write that nobody wants any more."""
+
+_ATTRIBUTES = {
+    "stock": ("published_qty",),
+    "price": ("regular_minor", "promotion"),
+    "publication": ("is_published",),
+    "shipment": ("shipment",),
+}
 NOT_KEPT_TRIES = 2
 """How often a value the channel does not keep is written: once more by a later plan, then a person must look."""
 
@@ -44,13 +53,25 @@ class SubjectPlan:
 
 
 def plan_channel(
-    operations: Operations, retailer: Retailer, difference: Difference, *, run_id: str, now: datetime
+    operations: Operations,
+    retailer: Retailer,
+    difference: Difference,
+    *,
+    run_id: str,
+    now: datetime,
+    subjects: Sequence[str] = SUBJECTS,
 ) -> list[SubjectPlan]:
-    """Plan every subject of a channel and store what is new; see :meth:`resources.operations.plans.Plans.propose`."""
+    """Plan the subjects of a channel and store what is new; see :meth:`resources.operations.plans.Plans.propose`.
+
+    What an earlier plan wants and this difference does not any more is taken back where it still waits.
+    """
     channel = retailer.channel(difference.channel_code)
+    _withdraw(operations, difference, subjects, now)
     known = _Known(operations, difference)
     planned = []
     for subject in _subjects(difference):
+        if subject not in subjects:
+            continue
         fact = difference.facts.get(subject, GuardFact(subject))
         left_out: Counter[str] = Counter()
         lines = []
@@ -86,6 +107,34 @@ def plan_channel(
         )
         planned.append(SubjectPlan(channel.code, subject, proposal, tuple(lines), dict(left_out)))
     return planned
+
+
+def _withdraw(operations: Operations, difference: Difference, subjects: Sequence[str], now: datetime) -> None:
+    """Take back what waits from earlier plans and is not wanted any more: the target did not answer for a while, and then it would
+    be given yesterday's value. A dead letter goes too, once the channel was read again and shows what it should."""
+    wanted = {(row["external_id"], row["attribute"]): _line(row) for row in difference.rows.iter_rows(named=True)}
+    subject_of = {name: subject for subject in subjects for name in _ATTRIBUTES[subject]}
+    waiting = operations.outbox.open_rows(channel_code=difference.channel_code, origins=("plan",))
+    old = []
+    for row in waiting:
+        line = wanted.get((row.external_id, row.attribute))
+        is_wanted = line is not None and json_text(line.after) == json_text(row.after)
+        if row.attribute in subject_of and row.created_at < difference.as_of_at and not is_wanted:
+            old.append(row.outbox_id)
+    operations.outbox.withdraw(old, by=RECONCILE, now=now, state="replaced")
+    done = []
+    for letter in operations.outbox.dead_letters(channel_code=difference.channel_code):
+        fact = difference.facts.get(subject_of.get(letter.attribute, ""))
+        if (
+            fact is not None
+            and (letter.external_id, letter.attribute) not in wanted
+            and fact.observation_read_at is not None
+            and fact.observation_read_at > letter.changed_at
+            and fact.observed_qty
+            and not fact.failed_streams
+        ):
+            done.append(letter.outbox_id)
+    operations.outbox.withdraw(done, by=RECONCILE, now=now)
 
 
 class _Known:
