@@ -11,7 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.channels import channel_assets, sync_keys
+from assets.channels import channel_assets, sync_keys, written_channels
 from assets.impact import AssetImpact
 from assets.kpis import kpi_assets
 from assets.operations import operations_assets
@@ -25,6 +25,7 @@ from orchestration.decisions import decision_jobs
 from orchestration.housekeeping import housekeeping_job
 from orchestration.jobs import channel_job, jobs, order_job
 from orchestration.news import news_sensors
+from orchestration.retries import retries_sensor
 from orchestration.schedules import schedules
 from orchestration.sensors import GAP_S, WatchedFolder, file_arrival_sensor
 from orchestration.watch import incidents_sensor
@@ -61,9 +62,22 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
         sensors=[
             *([file_arrival_sensor(folders, is_running=is_service, gap_s=GAP_S)] if folders else []),
             incidents_sensor(runtime, impact, is_running=is_service),
+            *([_retries_sensor(runtime)] if synced_apart else []),
             *news_sensors((key for asset in assets for key in asset.keys), is_running=is_service),
         ],
         executor=dg.in_process_executor,
+    )
+
+
+def _retries_sensor(runtime: Runtime) -> dg.SensorDefinition:
+    channels: dict[str, list[str]] = {}
+    for channel in written_channels(runtime):
+        channels.setdefault(channel.system, []).append(channel.code)
+    return retries_sensor(
+        channels,
+        lambda: runtime.operations,
+        clock=runtime.settings.clock(),
+        is_running=runtime.settings.is_service,
     )
 
 
