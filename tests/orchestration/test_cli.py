@@ -26,6 +26,7 @@ EXPECTED = {
     "exchanges list",
     "files list",
     "files lost",
+    "hooks register",
     "incidents accept",
     "incidents list",
     "incidents mute",
@@ -54,6 +55,7 @@ EXPECTED = {
     "systems",
     "ui",
     "up",
+    "worker",
 }
 
 

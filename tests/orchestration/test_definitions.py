@@ -17,6 +17,8 @@ kpis/kpi_catalog
 kpis/kpi_exclusion
 kpis/kpi_value
 marts/dim_channel
+operations/exchanges
+operations/incidents
 publication/bi
 publication/report
 referentials/product
@@ -60,6 +62,7 @@ def test_every_asset_is_described_owned_and_grouped(definitions: dg.Definitions)
             "kpis",
             "channels",
             "marts",
+            "operations",
             "publication",
         }
 
