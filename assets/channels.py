@@ -18,6 +18,7 @@ from assets.progress import Progress
 from assets.runtime import Runtime
 from assets.sql_models import OWNER, markdown_table
 from resources.connectors.sdk.writing import WritingConnector
+from resources.contracts.currencies import major_text
 from resources.errors import PermanentError, RetryableError
 from resources.operations.plans import Plan, PlanLine
 from resources.retailer import Channel
@@ -345,7 +346,7 @@ def plans_table(planned: Sequence[SubjectPlan]) -> str:
                 plan.status.replace("_", " ") if plan else "",
                 len(subject.lines),
                 sum(line.units_at_risk for line in subject.lines),
-                f"{sum(line.value_at_risk_minor for line in subject.lines) / 100:.2f}",
+                _value_at_risk(subject.lines),
                 ", ".join(f"{quantity} {reason}" for reason, quantity in sorted(subject.left_out.items())),
             )
         )
@@ -367,11 +368,19 @@ def lines_table(lines: Sequence[PlanLine]) -> str:
                 shown(line.after),
                 line.reason,
                 line.units_at_risk,
-                f"{line.value_at_risk_minor / 100:.2f} {line.currency_code}".strip(),
+                _value_at_risk([line]),
             )
             for line in lines
         ],
     )
+
+
+def _value_at_risk(lines: Sequence[PlanLine]) -> str:
+    """The money of lines, by currency: a channel has one, most often."""
+    sums: Counter[str] = Counter()
+    for line in lines:
+        sums[line.currency_code] += line.value_at_risk_minor
+    return ", ".join(f"{major_text(minor, code)} {code}".strip() for code, minor in sorted(sums.items()))
 
 
 def _guards_of(plan: Plan) -> str:

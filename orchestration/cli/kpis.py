@@ -10,7 +10,7 @@ from assets.kpis import sparkline, standing
 from assets.runtime import build_runtime
 from orchestration.cli.environment import open_settings
 from orchestration.cli.terminal import console, table
-from resources.connectors.sdk.decode import minor_exponent
+from resources.contracts.currencies import minor_exponent
 from resources.errors import ConfigurationError, Where
 from resources.report.data import open_published
 from resources.retailer import load_retailer

@@ -16,6 +16,7 @@ from assets.progress import Progress, Reporter
 from assets.runtime import Runtime
 from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console, showing_progress, table
+from resources.contracts.currencies import major_text
 from resources.operations.plans import Plan, PlanLine, PlanStatus
 from resources.operations.receipts import Receipt
 from resources.sync.applying import ApplySummary
@@ -279,7 +280,7 @@ def show_outcomes(summary: ApplySummary) -> None:
 
 def money(minor: int, currency_code: str) -> str:
     """Minor units as a person reads them."""
-    return f"{minor / 100:,.2f} {currency_code}".strip() if minor else ""
+    return f"{major_text(minor, currency_code, thousands=',')} {currency_code}".strip() if minor else ""
 
 
 def _show_written(plan: Plan, summary: ApplySummary) -> None:

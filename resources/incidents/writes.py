@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 
+from resources.contracts.currencies import major_text
 from resources.incidents.detecting import detector
 from resources.incidents.facts import SUBJECT_OF, Facts
 from resources.incidents.texts import numbered, shortened
@@ -106,7 +107,7 @@ def held(facts: Facts) -> Iterator[Signal]:
                 "plan": plan.plan_id,
                 "lines": plan.lines_qty,
                 "units at risk": plan.units_at_risk,
-                "value at risk": f"{plan.value_at_risk_minor / 100:.2f} {plan.currency_code}",
+                "value at risk": f"{major_text(plan.value_at_risk_minor, plan.currency_code)} {plan.currency_code}",
             },
             origins=origins,
             touches=touches,

@@ -9,6 +9,7 @@ from typing import Any
 
 from lxml import etree
 
+from resources.contracts.currencies import major_text
 from resources.errors import ContractBroken, RowRejected, Where
 from resources.orders_out.declaration import (
     InstantField,
@@ -21,6 +22,8 @@ from resources.orders_out.declaration import (
 )
 
 MAX_REASON = 300
+PLACES = 2
+"""Decimals of every amount, also of currencies without cents; more where the currency has more, if the schema takes them."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,11 @@ class DocumentMaker:
         """One order's element. Raises RowRejected, with the field, when it does not hold what the message demands."""
         message = self.message
         element = etree.Element(message.row)
-        _fill(element, message.fields, rows.header)
+        currency_code = rows.header["currency_code"] or ""
+        _fill(element, message.fields, rows.header, currency_code)
         lines = etree.SubElement(element, message.lines.path)
         for line in rows.lines:
-            _fill(etree.SubElement(lines, message.lines.row), message.lines.fields, line)
+            _fill(etree.SubElement(lines, message.lines.row), message.lines.fields, line, currency_code)
         if message.adds_up is not None:
             _check_sums(message.adds_up, rows)
         problem = self._problem(self._document([element], sequence=1, at=datetime(2000, 1, 1, tzinfo=UTC)))
@@ -84,9 +88,9 @@ class DocumentMaker:
         return "; ".join(told)[:MAX_REASON]
 
 
-def _fill(element: etree._Element, fields: Mapping[str, OutField], row: Mapping[str, Any]) -> None:
+def _fill(element: etree._Element, fields: Mapping[str, OutField], row: Mapping[str, Any], currency_code: str) -> None:
     for name, field in fields.items():
-        text = _text(field, row[field.source])
+        text = _text(field, row[field.source], currency_code)
         if text is None:
             continue
         try:
@@ -100,12 +104,12 @@ def _fill(element: etree._Element, fields: Mapping[str, OutField], row: Mapping[
             ) from error
 
 
-def _text(field: OutField, value: Any) -> str | None:
+def _text(field: OutField, value: Any, currency_code: str) -> str | None:
     if value is None:
         return None
     match field:
         case MoneyField():
-            return decimal_text(int(value))
+            return major_text(int(value), currency_code, places=PLACES)
         case InstantField():
             return _instant(value)
         case IntegerField():
@@ -116,11 +120,6 @@ def _text(field: OutField, value: Any) -> str | None:
             return field.words[value]
         case _:
             return str(value)
-
-
-def decimal_text(minor: int) -> str:
-    """Minor units as major units with two decimals."""
-    return f"{'-' if minor < 0 else ''}{abs(minor) // 100}.{abs(minor) % 100:02d}"
 
 
 def _instant(value: datetime) -> str:
@@ -134,9 +133,9 @@ def _check_sums(sums: Sums, rows: OrderRows) -> None:
         + sum(int(header[name] or 0) for name in sums.plus)
         - sum(int(header[name] or 0) for name in sums.minus)
     )
-    total = int(header[sums.total] or 0)
+    total, currency = int(header[sums.total] or 0), header["currency_code"] or ""
     if found != total:
         raise RowRejected(
-            f"the lines and fees add up to {decimal_text(found)}, the order says {decimal_text(total)}",
+            f"the lines and fees add up to {major_text(found, currency)}, the order says {major_text(total, currency)}",
             where=Where(field=sums.total),
         )

@@ -10,7 +10,7 @@ from lxml import etree
 
 from resources.errors import ConfigurationError, RowRejected
 from resources.orders_out.declaration import load_message
-from resources.orders_out.document import DocumentMaker, OrderRows, decimal_text
+from resources.orders_out.document import DocumentMaker, OrderRows
 from resources.retailer.loading import declared_messages
 from tests.orders_out.given import MESSAGE, NOW, line, order
 
@@ -82,10 +82,25 @@ def test_a_bad_order_says_why(header: dict[str, Any], lines: list[dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("minor", "text"), [(0, "0.00"), (5, "0.05"), (-5, "-0.05"), (1234, "12.34"), (-123456789, "-1234567.89")]
+    ("currency", "total", "text"),
+    [
+        ("EUR", 2490, "24.90"),
+        ("EUR", 5, "0.05"),
+        ("EUR", 123456789, "1234567.89"),
+        ("JPY", 2490, "2490.00"),
+        ("JPY", 0, "0.00"),
+    ],
 )
-def test_amounts_are_exact(minor: int, text: str) -> None:
-    assert decimal_text(minor) == text
+def test_amounts_are_exact_in_every_currency(currency: str, total: int, text: str) -> None:
+    header = order("ABC", currency_code=currency, shipping_minor=0, fee_minor=0, discount_minor=0, total_minor=total)
+    element = MAKER.order(OrderRows(header, [line("ABC", net_minor=total, tax_minor=0)]))
+    assert (element.findtext("total"), element.findtext("lignes/ligne/ht")) == (text, text)
+
+
+def test_an_amount_that_the_message_cannot_hold_is_told() -> None:
+    header = order("ABC", currency_code="KWD", shipping_minor=0, fee_minor=0, discount_minor=0, total_minor=2490)
+    with pytest.raises(RowRejected, match=r"2\.490"):
+        MAKER.order(OrderRows(header, [line("ABC", net_minor=2490, tax_minor=0)]))
 
 
 def test_no_person_is_in_the_message() -> None:

@@ -19,6 +19,7 @@ import msgspec
 import polars as pl
 
 from resources.connectors.sdk.stream import Reject
+from resources.contracts.currencies import minor_exponent as minor_exponent  # noqa: PLC0414 - connectors take it from their kit
 
 T = TypeVar("T")
 
@@ -29,38 +30,6 @@ _MONEY = r"^-?[0-9]{1,10}(\.[0-9]+)?$"
 _BEYOND_MICRO = r"\.[0-9]{9}"
 _TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _SPACES = re.compile(r"\s+")
-
-# ISO 4217: currencies whose minor unit is not a hundredth
-_EXPONENTS = {
-    **dict.fromkeys(
-        (
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ),
-        0,
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}
-
-
-def minor_exponent(currency_code: str) -> int:
-    """Digits of the minor unit of an ISO 4217 currency: 2 for EUR, 0 for JPY, 3 for KWD."""
-    return _EXPONENTS.get(currency_code, 2)
-
 
 # ---------------------------------------------------------------- rows
 
