@@ -45,7 +45,8 @@ def wanted_values(draw: st.DrawFn) -> dict[tuple[str, str], JsonValue]:
         if draw(st.booleans()):
             wanted[item, "published_qty"] = draw(st.integers(0, 500))
         if draw(st.booleans()):
-            wanted[item, "regular_minor"] = draw(st.integers(1000, 20_000))
+            # item 1 is on promotion for 1000: a price that is not above is held back
+            wanted[item, "regular_minor"] = draw(st.integers(1001, 20_000))
         if draw(st.booleans()):
             starts, ends = draw(windows)
             promotion: JsonValue = {

@@ -342,6 +342,8 @@ def test_a_price_is_exact_whatever_the_shop_adds_and_takes_off(
     item: str, product: dict[str, str], reduction: str, minor: int
 ) -> None:
     shop = WritableShop()
+    # combination 1-2 is on promotion of its own: a price below that is held back
+    shop.rows["specific_prices"] = [row for row in shop.rows["specific_prices"] if row["id"] != 6]
     shop._row("products", int(item.partition("-")[0])).update(product)
     shop._row("groups", 1)["reduction"] = reduction
     (found,) = connector(shop).write([write("regular_minor", item, -1, minor)], now=NOW)

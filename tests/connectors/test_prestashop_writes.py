@@ -178,6 +178,24 @@ def test_a_reduction_of_the_whole_product_moves_with_a_price_and_is_told(shop: S
     assert shop.writing == ["PATCH /api/combinations/3"]
 
 
+@pytest.mark.parametrize("price", [1000, 900])
+def test_a_price_is_not_written_below_the_items_promotion(shop: Shop, price: int) -> None:
+    """The promotion is 2.90 off 12.90: off a lower price, buyers would pay less than anybody wants."""
+    write = asked("regular_minor", "1", 1290, price)
+    (held,) = shop.write(write)
+    assert (held.outcome, held.found, "not above the item's promotion of 1000" in held.reason) == ("retry", 1290, True)
+    dearer = asked("promotion", "1", PROMOTION, {**PROMOTION, "minor": 1100})
+    assert outcomes(shop.write(write, dearer)) == ["retry", "applied"], "the promotion is below the price that stays"
+    assert shop.seen("1")[1:3] == (1290, 1100)
+    cheaper = asked("promotion", "1", {**PROMOTION, "minor": 1100}, {**PROMOTION, "minor": 800})
+    assert outcomes(shop.write(write, cheaper)) == ["applied", "applied"]
+    assert shop.seen("1")[1:3] == (price, 800)
+    assert outcomes(shop.write(asked("regular_minor", "1", price, 700))) == ["retry"]
+    clear = asked("promotion", "1", {**PROMOTION, "minor": 800}, None)
+    assert outcomes(shop.write(clear, asked("regular_minor", "1", price, 700))) == ["applied", "applied"]
+    assert shop.seen("1")[1:3] == (700, 700)
+
+
 def test_a_price_and_its_promotion_change_together(shop: Shop) -> None:
     both = [
         asked("promotion", "1", PROMOTION, {**PROMOTION, "minor": 1100}),

@@ -95,6 +95,7 @@ class PriceWriter:
             return [failed(write, error) for write in writes]
         for job in jobs:
             self._look(job, shelf)
+        self._hold_below_promotions(jobs, shelf)
         open_ = [job for job in jobs if job.result is None]
         priced = [job for job in open_ if job.write.attribute in ("regular_minor", "is_published")]
         kept = self._promotions_to_keep(priced, jobs, shelf)
@@ -264,6 +265,33 @@ class PriceWriter:
         return {"active": "0"}
 
     # ------------------------------------------------------------ promotions
+
+    def _hold_below_promotions(self, jobs: Sequence[Job], shelf: Shelf) -> None:
+        """Hold prices back that are not above the item's own promotion: an amount off would then be taken off the lower price.
+
+        They may be written once the promotion is changed, which another write may be about to do.
+        """
+        asked = {
+            job.write.external_id: job for job in jobs if job.write.attribute == "promotion" and job.result is None
+        }
+        for job in jobs:
+            if job.write.attribute != "regular_minor" or job.result is not None:
+                continue
+            changing = asked.get(job.write.external_id)
+            if changing is not None:
+                promotion = read_promotion(self._normal(changing.write, changing.write.after))
+            else:
+                promotion = self._own_promotion(job.write.external_id, shelf)
+            price = job.write.after
+            if promotion is not None and isinstance(price, int) and 0 <= price <= promotion.minor:
+                reason = f"it is not above the item's promotion of {promotion.minor}: clear or lower that first"
+                job.result = WriteResult(job.write.key, "retry", found=job.found, is_found=True, reason=reason)
+
+    def _own_promotion(self, external_id: str, shelf: Shelf) -> Promotion | None:
+        """The promotion that runs or comes, when it is of the item alone: others go with the price, as they were made to."""
+        row = self._shelves.quote(external_id, shelf).promotion
+        item = shelf.item(external_id, self._facts.tax_rates_bp)
+        return self._shelves.promotion(external_id, shelf) if row is not None and self._is_own(row, item) else None
 
     def _promotions_to_keep(
         self, priced: Sequence[Job], jobs: Sequence[Job], shelf: Shelf
