@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 _BLOCK = re.compile(
@@ -44,8 +45,17 @@ def steps(page: str) -> Iterator[Step]:
 
 def copy_project(root: Path, target: Path) -> Path:
     """A copy of the project without its history and all that .gitignore names."""
-    ignored = [line.strip("/") for line in (root / ".gitignore").read_text(encoding="utf-8").splitlines()]
-    shutil.copytree(root, target, ignore=shutil.ignore_patterns(".git", *ignored), dirs_exist_ok=True)
+    ignored = [line.strip("/") for line in (root / ".gitignore").read_text(encoding="utf-8").splitlines()] + [".git"]
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        inside = Path(folder).relative_to(root)
+        return {
+            name
+            for name in names
+            if any(fnmatch(name, pattern) or (inside / name).as_posix() == pattern for pattern in ignored)
+        }
+
+    shutil.copytree(root, target, ignore=left_out, dirs_exist_ok=True)
     return target
 
 
