@@ -12,6 +12,7 @@ import pytest
 
 from resources.privacy import Sealer, Tokeniser
 from resources.settings import Settings
+from resources.sql_project import SqlProject, load_project
 from tests.postgres_server import PostgresServer, find_binaries, running_postgres
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,12 @@ SECRET_KEY = bytes(range(32))
 def project_root() -> Path:
     """The folder that holds retailer.yaml."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def sql_project(project_root: Path) -> SqlProject:
+    """The project's own SQL models, read once: with their lineage that takes seconds."""
+    return load_project(project_root / "dbt_like_sql")
 
 
 @pytest.fixture

@@ -10,15 +10,16 @@ from assets.runtime import build_runtime
 from orchestration.definitions import asset_impact
 from resources.operations.incidents import Impact, Signal
 from resources.settings import Settings
+from resources.sql_project import SqlProject
 from tests.incidents.world import START
 from tests.orchestration.test_asset_keys import ROOT
 from tests.retailer.declared import VARIABLES
 
 
 @pytest.fixture(scope="module")
-def impact() -> AssetImpact:
+def impact(sql_project: SqlProject) -> AssetImpact:
     environ = {**VARIABLES, "ETALON_SECRET_KEY": "00" * 32, "ETALON_DATA_DIR": "/nonexistent/data"}
-    return asset_impact(build_runtime(Settings.from_environment(environ, ROOT)))
+    return asset_impact(build_runtime(Settings.from_environment(environ, ROOT), project=sql_project))
 
 
 CASES = {

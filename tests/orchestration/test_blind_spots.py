@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from assets.blind_spots import BlindSpot, kpi_blind_spots
 from resources.connectors.sdk.stream import Stream
-from resources.sql_project import SqlProject, load_project
+from resources.sql_project import SqlProject
 from tests.orchestration.small import MemoryConnector
 
 
@@ -19,18 +15,13 @@ def stream(name: str, *entities: str, sees_all: bool = False) -> Stream:
     )
 
 
-@pytest.fixture(scope="module")
-def project(project_root: Path) -> SqlProject:
-    return load_project(project_root / "dbt_like_sql")
-
-
-def test_each_kpi_has_the_blind_spots_of_the_streams_it_is_made_from(project: SqlProject) -> None:
+def test_each_kpi_has_the_blind_spots_of_the_streams_it_is_made_from(sql_project: SqlProject) -> None:
     connectors = {
         "shop": MemoryConnector("shop", (stream("orders", "order", "order_line"), stream("prices", "channel_price"))),
         "counts": MemoryConnector("counts", (stream("counted", "stock_count_line"),)),
         "erp": MemoryConnector("erp", (stream("stock", "stock_level", sees_all=True),)),
     }
-    found = kpi_blind_spots(project, connectors)
+    found = kpi_blind_spots(sql_project, connectors)
     assert set(found) == {"k1a", "k1b", "k2", "k3a", "k3b", "k4"}
     orders, prices = BlindSpot("shop", "orders", "orders is blind"), BlindSpot("shop", "prices", "prices is blind")
     counted = BlindSpot("counts", "counted", "counted is blind")
@@ -41,6 +32,6 @@ def test_each_kpi_has_the_blind_spots_of_the_streams_it_is_made_from(project: Sq
     assert counted not in {spot for code, spots in found.items() if code != "k1a" for spot in spots}
 
 
-def test_without_blind_spots_nothing_is_said(project: SqlProject) -> None:
+def test_without_blind_spots_nothing_is_said(sql_project: SqlProject) -> None:
     erp = MemoryConnector("erp", (stream("all", "product", "order", "stock_level", sees_all=True),))
-    assert set(kpi_blind_spots(project, {"erp": erp}).values()) == {()}
+    assert set(kpi_blind_spots(sql_project, {"erp": erp}).values()) == {()}

@@ -22,8 +22,8 @@ KEY = dg.AssetKey(["sync", "erp", "orders"])
 
 
 @pytest.fixture(scope="module")
-def project(project_root: Path) -> SqlProject:
-    return load_project(project_root / "dbt_like_sql")
+def project(sql_project: SqlProject) -> SqlProject:
+    return sql_project
 
 
 @pytest.fixture

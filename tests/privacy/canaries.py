@@ -16,6 +16,7 @@ from assets.runtime import Runtime, build_runtime
 from orchestration.demo import DEFAULT_NOW, DEFAULT_SEED
 from orchestration.runs import run_job
 from resources.settings import Settings
+from resources.sql_project import SqlProject
 from sandbox.drops import write_drops
 from sandbox.retailer import KEY_BE, KEY_FR, SECRET_BE
 from sandbox.servers import woocommerce_shapes
@@ -76,7 +77,7 @@ class Ran:
 
 
 @contextmanager
-def run_with_canaries(folder: Path, project_root: Path) -> Iterator[Ran]:
+def run_with_canaries(folder: Path, project_root: Path, project: SqlProject) -> Iterator[Ran]:
     """The main job over a small retailer with canaries in both shops and in the marketplace's files."""
     drops, data_dir = folder / "drops", folder / "data"
     with pytest.MonkeyPatch.context() as patch:
@@ -101,7 +102,7 @@ def run_with_canaries(folder: Path, project_root: Path) -> Iterator[Ran]:
             "ETALON_SECRET_KEY": bytes(range(32)).hex(),
         }
         try:
-            runtime = build_runtime(Settings.from_environment(variables, project_root))
+            runtime = build_runtime(Settings.from_environment(variables, project_root), project=project)
             summary = run_job(runtime, full=True)
             assert summary.is_finished, summary.errors
             yield Ran(runtime, data_dir, drops)

@@ -21,6 +21,7 @@ from orchestration.runs import run_job
 from resources.connectors.sdk.writing import Write, WritingConnector
 from resources.errors import EtalonError
 from resources.settings import Settings
+from resources.sql_project import SqlProject
 from tests.privacy.plain_text import files_that_show
 
 PRESTA_KEY, WOO_KEY, WOO_SECRET = (
@@ -73,7 +74,7 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterator[Told]:
+def told(tmp_path_factory: pytest.TempPathFactory, project_root: Path, sql_project: SqlProject) -> Iterator[Told]:
     """One run, its writes and its commands. The statuses are those that no retry follows, so it is quick."""
     folder = tmp_path_factory.mktemp("secrets")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
@@ -94,7 +95,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iterat
         "ETALON_SECRET_KEY": bytes(range(32)).hex(),
     }
     try:
-        runtime = build_runtime(Settings.from_environment(variables, project_root))
+        runtime = build_runtime(Settings.from_environment(variables, project_root), project=sql_project)
         summary = run_job(runtime, full=True)
         printed = [repr(summary), repr(runtime.settings), repr(runtime.retailer), *_write_answers(runtime)]
         for command in (

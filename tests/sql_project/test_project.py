@@ -16,8 +16,8 @@ from tests.sql_project.test_mistakes import SQL, YML
 
 
 @pytest.fixture(name="project", scope="module")
-def _project(project_root: Path) -> SqlProject:
-    return load_project(project_root / "dbt_like_sql")
+def _project(sql_project: SqlProject) -> SqlProject:
+    return sql_project
 
 
 def test_each_model_comes_after_what_it_reads(project: SqlProject) -> None:

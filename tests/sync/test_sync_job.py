@@ -21,6 +21,7 @@ from resources.connectors.sdk.stream import AccessCheck, Reading, Stream
 from resources.errors import ConfigurationError
 from resources.operations.receipts import Json
 from resources.settings import Settings
+from resources.sql_project import SqlProject
 from resources.sync.facts import write_difference
 from tests.retailer.declared import VARIABLES
 from tests.sync.conftest import NOW
@@ -44,10 +45,10 @@ class Shop(FakeShop):
 
 
 @pytest.fixture(scope="module")
-def project(project_root: Path) -> Runtime:
-    """The project read once: its SQL takes a second."""
+def project(project_root: Path, sql_project: SqlProject) -> Runtime:
+    """The project's own retailer and SQL."""
     environ = {**VARIABLES, "ETALON_NOW": NOW.isoformat(), "ETALON_SECRET_KEY": "00" * 32}
-    return build_runtime(Settings.from_environment(environ, project_root))
+    return build_runtime(Settings.from_environment(environ, project_root), project=sql_project)
 
 
 @pytest.fixture
