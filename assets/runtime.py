@@ -22,11 +22,12 @@ from resources.connectors.sdk.stream import Connector, Stream
 from resources.extract import run_extract
 from resources.landing import Landing
 from resources.operations import ExchangeEntry, Manifest, Operations, QuarantinedRow
+from resources.operations.carrying import must_be_carried_over
 from resources.priority import step_back
 from resources.privacy import PiiStore, Sealer, Tokeniser
 from resources.retailer import Retailer, load_retailer
 from resources.retailer_tables import retailer_frames
-from resources.settings import Settings
+from resources.settings import OPERATIONS_FILE, Settings
 from resources.sql_project import SqlProject, load_project
 from resources.warehouse import FullScope, LoadResult, Warehouse
 
@@ -58,7 +59,8 @@ class Runtime:
 
     @cached_property
     def operations(self) -> Operations:
-        """Cursors, manifests, quarantine."""
+        """Cursors, manifests, quarantine. Raises ConfigurationError when the data folder has those of its own that PostgreSQL lacks."""
+        must_be_carried_over(self.settings.data_dir / OPERATIONS_FILE, self.settings.operations_url)
         return Operations.open(self.settings.operations_url, data_dir=self.settings.data_dir)
 
     @cached_property

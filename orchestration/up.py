@@ -22,7 +22,8 @@ from orchestration.service.programs import DAEMON, Ports, service_programs
 from orchestration.service.supervisor import ProgramState, Supervisor, stopped_by_signals
 from resources.errors import PermanentError, Where
 from resources.operations import Operations
-from resources.settings import REPORT_URL, SERVICE, Settings, sqlalchemy_postgres_url
+from resources.operations.carrying import carry_over
+from resources.settings import IN_FILE, OPERATIONS_FILE, REPORT_URL, SERVICE, Settings, sqlalchemy_postgres_url
 
 POSTGRES_URL = "ETALON_POSTGRES_URL"
 
@@ -50,18 +51,11 @@ def run_service(
         url = _database(supervisor, settings, environ)
         if supervisor.is_stopping:
             return
+        operations_url = settings.variables.get("ETALON_OPERATIONS_URL") or sqlalchemy_postgres_url(url)
+        _carry_over(settings, operations_url)
         instance = stack.enter_context(open_instance(settings.dagster_dir, url))
-        children = {
-            **environ,
-            POSTGRES_URL: url,
-            SERVICE: "1",
-            "DAGSTER_HOME": str(settings.dagster_dir),
-            "PYTHONUNBUFFERED": "1",
-            REPORT_URL: settings.variables.get(REPORT_URL) or ports.url(ports.report),
-        }
-        operations = Operations.open(
-            settings.variables.get("ETALON_OPERATIONS_URL") or sqlalchemy_postgres_url(url), data_dir=settings.data_dir
-        )
+        children = children_environment(environ, settings, ports, postgres_url=url)
+        operations = Operations.open(operations_url, data_dir=settings.data_dir)
         stack.callback(operations.close)
         programs = service_programs(
             settings,
@@ -85,10 +79,33 @@ def run_service(
         supervisor.run()
 
 
+def children_environment(
+    environ: Mapping[str, str], settings: Settings, ports: Ports, *, postgres_url: str
+) -> dict[str, str]:
+    """What the processes of the service get: ``environ``, and what only the service knows."""
+    return {
+        **environ,
+        POSTGRES_URL: postgres_url,
+        REPORT_URL: settings.variables.get(REPORT_URL) or ports.url(ports.report),
+        # What a file named was read from it: a process that is given both would refuse to start.
+        f"{POSTGRES_URL}{IN_FILE}": "",
+        f"{REPORT_URL}{IN_FILE}": "",
+        SERVICE: "1",
+        "DAGSTER_HOME": str(settings.dagster_dir),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
 def launch_full(runtime: Runtime, ui_url: str) -> str:
     """Queue a full run of the main job; gives its id."""
     codes = [code for code, connector in runtime.connectors.items() if connector.streams()]
     return launch_job(ui_url, NIGHTLY_FULL, full_config(codes), {MODE_TAG: "full"})
+
+
+def _carry_over(settings: Settings, operations_url: str) -> None:
+    """The cursors, receipts and quarantine of a folder that was used without PostgreSQL go on in it."""
+    if operations_url.startswith("postgresql"):
+        carry_over(settings.data_dir / OPERATIONS_FILE, operations_url, now=settings.clock()())
 
 
 def _database(supervisor: Supervisor, settings: Settings, environ: Mapping[str, str]) -> str:

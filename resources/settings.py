@@ -18,11 +18,14 @@ from urllib.parse import urlsplit
 from resources.errors import ConfigurationError, Where
 
 MINIMUM_KEY_BYTES = 32
-_IN_FILE = "_FILE"
+IN_FILE = "_FILE"
+"""Ends the name of a variable that names the file of a value."""
 REPORT_URL = "ETALON_REPORT_URL"
 SERVICE = "ETALON_SERVICE"
 """Set to 1 by `etalon up` for what it starts."""
 SERVICE_FOLDER = "service"
+OPERATIONS_FILE = "operations.sqlite"
+"""The operations store of a data folder that has no PostgreSQL."""
 DEFAULT_REPORT_URL = "http://127.0.0.1:3001"
 """Where `etalon ui` serves the published folder when nothing else is asked for."""
 
@@ -79,7 +82,7 @@ class Settings:
         if postgres_url and not urlsplit(postgres_url).scheme.startswith("postgres"):
             raise _mistake("ETALON_POSTGRES_URL", "an address like postgresql://user:password@host:5432/database")
         default_operations_url = (
-            sqlalchemy_postgres_url(postgres_url) if postgres_url else f"sqlite:///{data_dir / 'operations.sqlite'}"
+            sqlalchemy_postgres_url(postgres_url) if postgres_url else f"sqlite:///{data_dir / OPERATIONS_FILE}"
         )
         return cls(
             root=root,
@@ -285,7 +288,7 @@ def _with_secret_files(values: Mapping[str, str], root: Path) -> dict[str, str]:
     """``values`` and what stands in the files that variables ending in `_FILE` name; white space around a file's text is taken off."""
     found = dict(values)
     for variable, value in values.items():
-        name = variable.removesuffix(_IN_FILE)
+        name = variable.removesuffix(IN_FILE)
         if not variable.startswith("ETALON_") or variable in (name, "ETALON_ENV_FILE") or not value:
             continue
         if values.get(name):
