@@ -1,6 +1,16 @@
-with orders as (
+with live_orders as (
     select * from referentials.sales_order
     where status in ('payable', 'shipped', 'delivered') and cancelled_at is null and payable_at is not null
+),
+
+-- A shop that splits an order may number the parts alike: the master knows the first one by that number.
+orders as (
+    select
+        live_orders.*,
+        row_number() over (
+            partition by channel_code, order_number, system_code order by ordered_at, order_external_id
+        ) as number_place
+    from live_orders
 ),
 
 order_lines as (
@@ -77,5 +87,7 @@ left join acknowledgements
     on
         orders.channel_code = acknowledgements.channel_code
         and orders.order_number = acknowledgements.order_number
+        -- One that was shipped somebody has entered.
+        and (orders.number_place = 1 or orders.status <> 'payable')
 left join summed on orders.order_id = summed.order_id
 where orders.fulfilled_by = 'retailer'

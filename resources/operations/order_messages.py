@@ -429,11 +429,18 @@ class OrderMessages:
                     )
                 ).mappings()
             ]
+            numbers = {
+                OrderKey(*row)
+                for row in connection.execute(
+                    sa.select(columns.channel_code, columns.order_number).where(columns.system_code == system_code)
+                )
+            }
             by_key = {answer.key: answer for answer in answers}
             by_source = {
                 (answer.source_system_code, answer.source_external_id): answer
                 for answer in answers
-                if answer.source_system_code is not None
+                # An answer is of the order that bears its number; of another one that shares it only by what the shop calls that.
+                if answer.source_system_code is not None and answer.key not in numbers
             }
             for order in waiting:
                 answer = by_key.get(order.key) or by_source.get((order.source_system_code, order.source_external_id))

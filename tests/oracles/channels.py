@@ -359,6 +359,22 @@ def _shipments(tables: Tables, sync: Sync) -> None:
         )
 
 
+def _is_later_part(tables: Tables, order: Row) -> bool:
+    """Whether an earlier live order of the same shop bears the same number."""
+
+    def age(part: Row) -> tuple[float, str]:
+        return seconds(part["ordered_at"]), part["order_external_id"]
+
+    return any(
+        age(other) < age(order)
+        for other in tables["sales_order"]
+        if all(other[name] == order[name] for name in ("channel_code", "order_number", "system_code"))
+        and other["status"] in ("payable", "shipped", "delivered")
+        and other["cancelled_at"] is None
+        and other["payable_at"] is not None
+    )
+
+
 def _orders(tables: Tables, sync: Sync) -> None:
     channels, products = index(tables["channel"], "channel_code"), index(tables["product"], "product_id")
     answers = index(tables["order_acknowledgement"], "channel_code", "order_number")
@@ -371,6 +387,8 @@ def _orders(tables: Tables, sync: Sync) -> None:
         if order["payable_at"] is None:
             continue
         answer = answers.get((order["channel_code"], order["order_number"]))
+        if order["status"] == "payable" and _is_later_part(tables, order):
+            answer = None  # the answer is of the first part, which bears the same number
         if answer is not None and answer["is_accepted"]:
             continue
         every = [line for line in tables["sales_order_line"] if line["order_id"] == order["order_id"]]

@@ -99,7 +99,7 @@ def test_amounts_are_exact_in_every_currency(currency: str, total: int, text: st
 
 def test_an_amount_that_the_message_cannot_hold_is_told() -> None:
     header = order("ABC", currency_code="KWD", shipping_minor=0, fee_minor=0, discount_minor=0, total_minor=2490)
-    with pytest.raises(RowRejected, match=r"2\.490"):
+    with pytest.raises(RowRejected, match="commande"):
         MAKER.order(OrderRows(header, [line("ABC", net_minor=2490, tax_minor=0)]))
 
 

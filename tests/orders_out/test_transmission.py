@@ -137,7 +137,8 @@ def test_orders_that_share_a_number_are_told_apart_by_a_person(desk: Desk) -> No
     assert summary.sent_qty == 1
     assert [key.order_number for key, _ in summary.failed] == ["A (2)"]
     # Once the first is acknowledged only the second is exported: it must not vanish.
-    late = desk.send(export(parts[1:], [line("2")], answers=[answer("A")]))
+    yes = [answer("A"), {**answer("A"), "order_external_id": "2"}]  # both orders bear the number that was answered
+    late = desk.send(export(parts[1:], [line("2")], answers=yes))
     assert [key.order_number for key, _ in late.failed] == ["A (2)"]
     assert (desk.state("A"), desk.state("A (2)")) == ("acknowledged", "failed")
 
