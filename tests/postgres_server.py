@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -21,12 +22,62 @@ _START_TIMEOUT_S = 30
 USER = "etalon"
 
 
+class Program:
+    """The server's process: started, ended, started again on the same files and the same port."""
+
+    def __init__(self, command: list[str | Path], home: Path, account: pwd.struct_passwd | None) -> None:
+        self._command, self._home, self._account = command, home, account
+        self.log = home / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Begin; it does not answer yet."""
+        account = self._account
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self._command,
+                cwd=self._home,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                user=None if account is None else account.pw_uid,
+                group=None if account is None else account.pw_gid,
+                extra_groups=None if account is None else [],
+            )
+        return self.process
+
+    def end(self, how: signal.Signals) -> None:
+        """SIGTERM waits for its clients (ten seconds here), SIGINT sends them away as a restart of the service does."""
+        if self.process is None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
 @dataclass(frozen=True)
 class PostgresServer:
     """A running server. ``url`` is a ``postgresql://`` address of its first database."""
 
     port: int
     password: str = field(repr=False)
+    program: Program = field(repr=False)
+
+    def stop(self) -> None:
+        """Send every client away and end."""
+        self.program.end(signal.SIGINT)
+
+    def start(self) -> None:
+        """Be there again after :meth:`stop`, on the same port with the same rows."""
+        _wait_until_ready(self, self.program.start(), self.program.log)
+
+    def restart(self) -> None:
+        """What an update of the package does to its clients."""
+        self.stop()
+        self.start()
 
     @property
     def url(self) -> str:
@@ -85,38 +136,27 @@ def running_postgres(binaries: Path) -> Iterator[PostgresServer]:
             account,
         )
         port = _free_port()
-        log = home / "server.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [
-                    binaries / "postgres",
-                    "-D",
-                    home / "data",
-                    *("-c", "listen_addresses=127.0.0.1"),
-                    *("-c", f"port={port}"),
-                    *("-c", f"unix_socket_directories={home}"),
-                    *("-c", "fsync=off"),
-                    *("-c", "full_page_writes=off"),
-                    *("-c", "max_connections=200"),
-                ],
-                cwd=home,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                user=None if account is None else account.pw_uid,
-                group=None if account is None else account.pw_gid,
-                extra_groups=None if account is None else [],
-            )
+        program = Program(
+            [
+                binaries / "postgres",
+                "-D",
+                home / "data",
+                *("-c", "listen_addresses=127.0.0.1"),
+                *("-c", f"port={port}"),
+                *("-c", f"unix_socket_directories={home}"),
+                *("-c", "fsync=off"),
+                *("-c", "full_page_writes=off"),
+                *("-c", "max_connections=200"),
+            ],
+            home,
+            account,
+        )
+        server = PostgresServer(port, password, program)
         try:
-            server = PostgresServer(port, password)
-            _wait_until_ready(server, process, log)
+            server.start()
             yield server
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            program.end(signal.SIGTERM)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
