@@ -14,7 +14,7 @@ from resources.connectors.sdk.writing import TargetedConnector, Write, WritingCo
 from resources.errors import PermanentError, RetryableError
 from sandbox.servers.faults import Fault, FaultKind
 from tests.connectors.tiny_shop import NOW, tiny_shop
-from tests.connectors.transport import Call, Reply, recording
+from tests.connectors.transport import Call, Reply, recorded_reply, recording
 from tests.connectors.woocommerce_in_process import (
     Meddle,
     Shop,
@@ -244,6 +244,23 @@ def test_more_than_a_batch_takes_goes_in_several() -> None:
     assert shop.told.count("GET /products") == 6
     shown = shop.server.shown()
     assert [shown[str(100 + n)].quantity for n in range(230)] == list(range(230))
+
+
+def test_a_shop_that_takes_fewer_at_once_gets_fewer() -> None:
+    shop = Shop.of()
+
+    def at_most_one(call: Call, answer: Callable[[], Reply]) -> Reply:
+        if call.method == "POST" and len(json.loads(call.body)["update"]) > 1:
+            return recorded_reply("woocommerce", "error_batch_101")
+        return answer()
+
+    shop.meddle = at_most_one
+    assert outcomes(shop.write(stock("1", 5, 3), stock("5", 5, 4), stock("99", 1, 4))) == [
+        "applied",
+        "applied",
+        "refused",
+    ]
+    assert [len(json.loads(call.body)["update"]) for call in shop.calls if call.method == "POST"] == [2, 1, 1]
 
 
 def test_an_older_shop_without_a_list_of_all_variations() -> None:

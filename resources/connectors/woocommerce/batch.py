@@ -21,6 +21,7 @@ R = TypeVar("R")
 
 LARGEST_BATCH = LARGEST_PAGE  # 413 above
 _KEY_REFUSED = ("HTTP 401 ", "HTTP 403 ")
+_TOO_MANY = "HTTP 413 "
 _LONGEST_REASON = 300
 
 Body = dict[str, Any]
@@ -107,7 +108,10 @@ def batches_of(path: str, bodies: Mapping[int, Body], *, size: int = LARGEST_BAT
 
 
 def send(client: WooClient, batch: Batch, *, stream: str) -> dict[int, Sent]:
-    """Send one batch once; row id -> what came of it. Raises nothing for what the shop or the network does."""
+    """Send one batch once, in halves where it is too large; row id -> what came of it.
+
+    Raises nothing for what the shop or the network does.
+    """
     update = [{"id": number, **body} for number, body in batch.bodies.items()]
     try:
         answer = client.post(batch.path, {"update": update}, _REPLY.decode, stream=stream)
@@ -117,6 +121,10 @@ def send(client: WooClient, batch: Batch, *, stream: str) -> dict[int, Sent]:
         failed = Sent(state, error.where.request_id, error.what, error.retry_after_s, error=error)
         return dict.fromkeys(batch.bodies, failed)
     except PermanentError as error:
+        if error.what.startswith(_TOO_MANY) and len(batch.bodies) > 1:
+            # a plugin may lower the limit (woocommerce_rest_batch_items_limit); nothing of the batch was looked at
+            halves = batches_of(batch.path, batch.bodies, size=-(-len(batch.bodies) // 2))
+            return {number: one for half in halves for number, one in send(client, half, stream=stream).items()}
         # an answer of an unknown shape came with 200: the shop did something
         state_of: Literal["refused", "unclear"] = "refused" if error.what.startswith("HTTP ") else "unclear"
         reason = f"{error.what} -> {error.action}" if error.action else error.what
