@@ -7,6 +7,7 @@ import json
 import pytest
 
 from resources.connectors.woocommerce.webhooks import TOPICS, doubts
+from resources.errors import ConfigurationError
 from tests.connectors.transport import recording
 from tests.connectors.woocommerce_in_process import Shop
 
@@ -56,6 +57,14 @@ def test_a_secret_that_was_changed_is_given_to_those_that_are_there() -> None:
     registered(shop, "second")
     bodies = [json.loads(call.body) for call in shop.calls if call.method == "POST"]
     assert [body["secret"] for body in bodies] == ["second"] * len(TOPICS)
+
+
+def test_a_secret_that_the_shop_would_read_otherwise_is_refused_and_not_told() -> None:
+    shop = Shop.of()
+    with pytest.raises(ConfigurationError, match="HTML entity") as caught:
+        registered(shop, "s3cr&amp;et")
+    assert "s3cr" not in str(caught.value)
+    assert shop.calls == []
 
 
 DOUBTS = [  # an address, what is told of it

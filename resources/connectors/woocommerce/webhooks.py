@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from resources.connectors.woocommerce.client import WooClient
-from resources.errors import RetryableError, Where
+from resources.errors import ConfigurationError, RetryableError, Where
 
 TOPICS = ("order.created", "order.updated", "product.updated")
 CALLED_PORTS = (80, 443, 8080)
@@ -68,6 +69,13 @@ def register(client: WooClient, *, url: str, secret: str, system_code: str) -> t
     A shop switches a webhook off after seven deliveries that failed in a row: it is switched on again. One that is there gets the
     secret once more, for no shop shows which one it has.
     """
+    if unescape(secret) != secret:
+        # WC_Webhook::generate_signature signs with wp_specialchars_decode( secret )
+        raise ConfigurationError(
+            "WooCommerce would sign with another secret: it takes what looks like an HTML entity in it for the character",
+            where=Where(system_code=system_code, file="retailer.yaml", field="webhook_secret"),
+            action="choose a secret without `&`",
+        )
     listed = client.get(
         "/webhooks", {"per_page": "100", "status": "all"}, msgspec.json.Decoder(list[_Row]).decode
     ).value
