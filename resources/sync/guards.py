@@ -19,10 +19,15 @@ EXAMPLES = 5
 """Lines shown with a guard: enough to see what kind of change it is."""
 
 
+FOUGHT_TIMES, FOUGHT_WITHIN = 3, timedelta(days=1)
+"""A value that was written so often within so long, each time the same and each time kept, is set back by somebody else."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """What the guards of one plan look at. ``lines`` are those that would be written; ``reverted``: what a person took back;
-    ``regular_minor``: regular price that an item should have, by its external id.
+    ``fought_over``: what was written again and again lately, and did not last; ``regular_minor``: regular price that an item
+    should have, by its external id.
 
     ``now`` is the clock of the planning; ``channel`` says how old an observation may be.
     """
@@ -34,6 +39,7 @@ class Measured:
     limits: GuardLimits
     now: datetime
     reverted: Sequence[PlanLine] = ()
+    fought_over: Sequence[PlanLine] = ()
     regular_minor: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -121,6 +127,20 @@ def not_reverted(measured: Measured) -> HeldReason | None:
         limit="none",
         action="mend what is wanted at its source, or approve",
         examples=_examples(measured.reverted),
+    )
+
+
+def nobody_fights_it(measured: Measured) -> HeldReason | None:
+    """Two masters that overwrite each other never end, and buyers see both prices."""
+    if not measured.fought_over:
+        return None
+    return HeldReason(
+        guard="fought_over",
+        what="another hand sets values back each time they are written",
+        measured=_lines(len(measured.fought_over)),
+        limit=f"{FOUGHT_TIMES} times in {FOUGHT_WITHIN.days} day",
+        action="find who else writes to the channel (another connector, a plug-in, a person) and end it; then approve",
+        examples=_examples(measured.fought_over),
     )
 
 
@@ -250,6 +270,7 @@ OBSERVATION_GUARDS: tuple[Guard, ...] = (
     sources_were_read,
     orders_are_as_fresh_as_stock,
     not_reverted,
+    nobody_fights_it,
 )
 CONTENT_GUARDS: tuple[Guard, ...] = (
     share_of_listings,

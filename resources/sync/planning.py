@@ -19,7 +19,7 @@ from resources.operations.plans import PlanLine, Proposal
 from resources.operations.receipts import Receipt, Settled, WriteKey, json_text, json_value
 from resources.retailer import Retailer
 from resources.sync.facts import Difference, GuardFact
-from resources.sync.guards import Measured, held_reasons
+from resources.sync.guards import FOUGHT_TIMES, FOUGHT_WITHIN, Measured, held_reasons
 
 SUBJECTS = ("stock", "price", "publication", "shipment")
 """Subjects of plans, in the order they are planned and applied: what sells out first comes first."""
@@ -67,7 +67,7 @@ def plan_channel(
     """
     channel = retailer.channel(difference.channel_code)
     _withdraw(operations, difference, subjects, now)
-    known = _Known(operations, difference)
+    known = _Known(operations, difference, now)
     planned = []
     for subject in _subjects(difference):
         if subject not in subjects:
@@ -94,6 +94,7 @@ def plan_channel(
             limits=retailer.guards.of(channel.code),
             now=now,
             reverted=[line for line in lines if known.is_reverted(line)],
+            fought_over=[line for line in lines if known.is_fought_over(line)],
             regular_minor=regular,
         )
         proposal = operations.plans.propose(
@@ -140,7 +141,7 @@ def _withdraw(operations: Operations, difference: Difference, subjects: Sequence
 class _Known:
     """What the operations store knows of a channel that the difference cannot know yet."""
 
-    def __init__(self, operations: Operations, difference: Difference) -> None:
+    def __init__(self, operations: Operations, difference: Difference, now: datetime) -> None:
         code = difference.channel_code
         observed = [at for at in difference.rows["observed_at"].to_list() if at is not None]
         self._settled: Mapping[WriteKey, Settled] = operations.receipts.settled_since(
@@ -149,6 +150,13 @@ class _Known:
         self._open = {row.write_key: row for row in operations.outbox.open_rows(channel_code=code)}
         self._dead = {row.write_key: row for row in operations.outbox.dead_letters(channel_code=code)}
         self._reverted = operations.receipts.reverted(code)
+        lately = operations.receipts.since(now - FOUGHT_WITHIN, channel_code=code, origins=("plan",))
+        self._written = Counter(
+            (receipt.value_key, json_text(receipt.after))
+            for receipt in lately
+            # A stock that comes back to the same number was sold, or is capped; a price that has to be written again was not kept.
+            if receipt.outcome == "applied" and receipt.attribute not in _ATTRIBUTES["stock"]
+        )
         self._operations = operations
         self._system_code = difference.system_code
 
@@ -176,6 +184,10 @@ class _Known:
         """Whether the line would write again what a person took back."""
         reverted = self._reverted.get(line.write_key)
         return reverted is not None and json_text(reverted.before) == json_text(line.after)
+
+    def is_fought_over(self, line: PlanLine) -> bool:
+        """Whether the line would write what was written again and again lately, and kept each time."""
+        return self._written[line.write_key, json_text(line.after)] >= FOUGHT_TIMES
 
     def _is_given_up(self, letter: OutboxRow, line: PlanLine) -> bool:
         """What the channel refused stays refused until a person acts; what it did not keep is tried once more.

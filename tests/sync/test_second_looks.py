@@ -190,6 +190,38 @@ def test_a_rejected_change_is_proposed_again_when_it_comes_back_later(desk: Desk
     assert (anew.plan_id == plan.plan_id, anew.status) == (False, "held")
 
 
+def test_two_masters_do_not_fight_for_ever(desk: Desk) -> None:
+    answers = []
+    for _ in range(5):
+        desk.shows("a", 1000, "regular_minor")  # the other master
+        plan = desk.plan(difference(("a", "regular_minor", 1000, 990), observed_at=desk.clock()))
+        assert plan is not None
+        answers.append([reason.guard for reason in plan.held_reasons] or desk_write(desk, plan))
+        desk.clock.pass_(hours=1)
+    assert answers == [{"applied": 1}] * 3 + [["fought_over"]] * 2
+    read_at = desk.clock.pass_(days=1)
+    found = difference(
+        ("a", "regular_minor", 1000, 990), observed_at=read_at, facts=[fact("price", observation_read_at=read_at)]
+    )
+    plan = desk.plan(found)
+    assert plan is not None
+    assert plan.status == "approved", "a day later it is tried again"
+
+
+def desk_write(desk: Desk, plan: Plan) -> dict[str, int]:
+    desk.begin(plan)
+    return desk.apply()
+
+
+def test_a_capped_stock_that_is_filled_up_each_hour_is_no_fight(desk: Desk) -> None:
+    for _ in range(5):
+        desk.shows("a", 9)
+        plan = desk.plan(difference(("a", QTY, 9, 10), observed_at=desk.clock()))
+        assert plan is not None
+        assert desk_write(desk, plan) == {"applied": 1}
+        desk.clock.pass_(minutes=10)
+
+
 # -- a person approves what is wanted now -------------------------------------------------------------------------------
 
 
