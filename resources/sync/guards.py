@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from resources.connectors.sdk.writing import JsonValue
 from resources.operations.plans import HeldReason, PlanLine
+from resources.operations.receipts import WriteKey
 from resources.retailer import Channel, GuardLimits
 from resources.sync.facts import GuardFact
 
@@ -27,7 +28,8 @@ FOUGHT_TIMES, FOUGHT_WITHIN = 3, timedelta(days=1)
 class Measured:
     """What the guards of one plan look at. ``lines`` are those that would be written; ``reverted``: what a person took back;
     ``fought_over``: what was written again and again lately, and did not last; ``regular_minor``: regular price that an item
-    should have, by its external id.
+    should have, by its external id. ``day_ago``: what stood there a day ago, of values that were written since and that nobody
+    approved: many small steps are one large one.
 
     ``now`` is the clock of the planning; ``channel`` says how old an observation may be.
     """
@@ -40,6 +42,7 @@ class Measured:
     now: datetime
     reverted: Sequence[PlanLine] = ()
     fought_over: Sequence[PlanLine] = ()
+    day_ago: Mapping[WriteKey, JsonValue] = field(default_factory=dict)
     regular_minor: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -165,13 +168,13 @@ def share_of_listings(measured: Measured) -> HeldReason | None:
 def price_falls(measured: Measured) -> HeldReason | None:
     """A price that falls far is most often an error of entry, and customers are quick."""
     limit = measured.limits.max_price_fall_pct
-    over = [line for line, change in _price_changes(measured.lines) if -change > limit]
+    over = [line for line, change in _price_changes(measured) if -change > limit]
     if not over:
         return None
     return HeldReason(
         guard="price_fall",
         what="prices fall too far",
-        measured=f"{_lines(len(over))}, the worst by {-min(change for _, change in _price_changes(over)):.1f} %",
+        measured=f"{_lines(len(over))}, the worst by {-min(change for _, change in _price_changes(measured)):.1f} %",
         limit=f"{limit} % (max_price_fall_pct)",
         action="look at the prices; then approve, or mend them at their source and reject",
         examples=_examples(over),
@@ -181,13 +184,13 @@ def price_falls(measured: Measured) -> HeldReason | None:
 def price_rises(measured: Measured) -> HeldReason | None:
     """A price that rises far sells nothing, and looks bad."""
     limit = measured.limits.max_price_rise_pct
-    over = [line for line, change in _price_changes(measured.lines) if change > limit]
+    over = [line for line, change in _price_changes(measured) if change > limit]
     if not over:
         return None
     return HeldReason(
         guard="price_rise",
         what="prices rise too far",
-        measured=f"{_lines(len(over))}, the worst by {max(change for _, change in _price_changes(over)):.1f} %",
+        measured=f"{_lines(len(over))}, the worst by {max(change for _, change in _price_changes(measured)):.1f} %",
         limit=f"{limit} % (max_price_rise_pct)",
         action="look at the prices; then approve, or mend them at their source and reject",
         examples=_examples(over),
@@ -313,11 +316,13 @@ def _price_lines(lines: Sequence[PlanLine]) -> Iterator[PlanLine]:
     return (line for line in lines if line.attribute in ("regular_minor", "promotion"))
 
 
-def _price_changes(lines: Sequence[PlanLine]) -> Iterator[tuple[PlanLine, float]]:
-    for line in _price_lines(lines):
-        change = price_change_pct(line.before, line.after)
-        if change is not None:
-            yield line, change
+def _price_changes(measured: Measured) -> Iterator[tuple[PlanLine, float]]:
+    """How far each price moves: in this plan, or with what was written within a day, whichever is more."""
+    for line in _price_lines(measured.lines):
+        starts = (line.before, measured.day_ago.get(line.write_key))
+        changes = [change for start in starts if (change := price_change_pct(start, line.after)) is not None]
+        if changes:
+            yield line, max(changes, key=abs)
 
 
 def _share(measured: Measured, quantity: int, limit_in_hundredths_pct: int) -> str | None:

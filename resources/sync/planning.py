@@ -95,6 +95,7 @@ def plan_channel(
             now=now,
             reverted=[line for line in lines if known.is_reverted(line)],
             fought_over=[line for line in lines if known.is_fought_over(line)],
+            day_ago=known.day_ago,
             regular_minor=regular,
         )
         proposal = operations.plans.propose(
@@ -151,6 +152,7 @@ class _Known:
         self._dead = {row.write_key: row for row in operations.outbox.dead_letters(channel_code=code)}
         self._reverted = operations.receipts.reverted(code)
         lately = operations.receipts.since(now - FOUGHT_WITHIN, channel_code=code, origins=("plan",))
+        self.day_ago = _day_ago(operations, lately)
         self._written = Counter(
             (receipt.value_key, json_text(receipt.after))
             for receipt in lately
@@ -204,6 +206,22 @@ class _Known:
         history: Sequence[Receipt] = self._operations.receipts.of_value(self._system_code, letter.write_key)
         after = json_text(letter.after)
         return sum(receipt.outcome == "not_kept" and json_text(receipt.after) == after for receipt in history)
+
+
+def _day_ago(operations: Operations, lately: Sequence[Receipt]) -> dict[WriteKey, JsonValue]:
+    """Regular prices as they stood before the first write of the day that nobody approved."""
+    is_decided: dict[str, bool] = {}
+    prices: dict[WriteKey, JsonValue] = {}
+    for receipt in lately:
+        if receipt.attribute != "regular_minor" or receipt.outcome != "applied" or receipt.plan_id is None:
+            continue
+        if receipt.plan_id not in is_decided:
+            is_decided[receipt.plan_id] = operations.plans.get(receipt.plan_id).decided_by is not None
+        if is_decided[receipt.plan_id]:
+            prices.pop(receipt.value_key, None)  # a person has looked at it: from here on it is measured anew
+        else:
+            prices.setdefault(receipt.value_key, receipt.found if receipt.is_found else receipt.before)
+    return prices
 
 
 def _subjects(difference: Difference) -> Iterator[str]:

@@ -39,6 +39,8 @@ class Case:
     limits: GuardLimits = LIMITS
     regular: dict[str, int] = field(default_factory=dict)
     reverted: int = 0
+    fought_over: int = 0
+    day_ago: int | None = None
 
 
 ONE = quantities(1)
@@ -107,6 +109,11 @@ CASES = {
         [line("1", "regular_minor", 1000, 1010)], subject="price", fact=fact("price", orders_read_at=None)
     ),
     "what a person took back": Case(ONE, {"reverted"}, reverted=1),
+    "what another hand sets back": Case(ONE, {"fought_over"}, fought_over=1),
+    "a price that fell in steps of a day": Case(
+        [line("0", "regular_minor", 1000, 999)], {"price_fall"}, "price", day_ago=1249
+    ),
+    "a price that fell and came back": Case([line("0", "regular_minor", 900, 1000)], set(), "price", day_ago=1000),
     "a retailer's own limit": Case(
         [line("1", "regular_minor", 1000, 940)],
         {"price_fall"},
@@ -131,6 +138,8 @@ def measured(case: Case, retailer: Retailer) -> Measured:
         limits=case.limits,
         now=NOW,
         reverted=case.lines[: case.reverted],
+        fought_over=case.lines[: case.fought_over],
+        day_ago={} if case.day_ago is None else {case.lines[0].write_key: case.day_ago},
         regular_minor=case.regular,
     )
 

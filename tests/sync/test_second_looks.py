@@ -222,6 +222,25 @@ def test_a_capped_stock_that_is_filled_up_each_hour_is_no_fight(desk: Desk) -> N
         desk.clock.pass_(minutes=10)
 
 
+def price_step(desk: Desk, before: int, after: int) -> Plan:
+    desk.clock.pass_(minutes=20)
+    desk.shows("a", before, "regular_minor")
+    plan = desk.plan(difference(("a", "regular_minor", before, after), observed_at=desk.clock()))
+    assert plan is not None
+    return plan
+
+
+def test_many_small_steps_of_a_price_are_one_large_one(desk: Desk) -> None:
+    assert desk_write(desk, price_step(desk, 1000, 850)) == {"applied": 1}
+    plan = price_step(desk, 850, 723)
+    (reason,) = plan.held_reasons
+    assert (reason.guard, reason.measured) == ("price_fall", "1 line, the worst by 27.7 %")
+    assert desk.approve(plan).status == "applied"
+    assert desk_write(desk, price_step(desk, 723, 700)) == {"applied": 1}, (
+        "a person looked at 723: it counts from there"
+    )
+
+
 # -- a person approves what is wanted now -------------------------------------------------------------------------------
 
 
