@@ -196,9 +196,9 @@ ANSWERS = [  # recording, item, what is understood
     ("orders_batch_status", 999999, "refused", "woocommerce_rest_shop_order_invalid_id: ID is invalid."),
     ("batch_bad_value_one_item", 82, "accepted", ""),
     ("error_batch_101", 82, "refused", "Unable to accept more than 100 items"),
-    ("error_read_only_key_write", 82, "refused", "The API key provided does not have write permissions."),
-    ("error_read_only_key_write", 82, "refused", "this key may only read: give it Read/Write"),
-    ("error_no_credentials", 82, "refused", "the shop saw no key"),
+    ("error_read_only_key_write", 82, "later", "The API key provided does not have write permissions."),
+    ("error_read_only_key_write", 82, "later", "this key may only read: give it Read/Write"),
+    ("error_no_credentials", 82, "later", "the shop saw no key"),
     ("error_malformed_json", 82, "refused", "Invalid JSON body passed."),
 ]
 
@@ -208,7 +208,7 @@ def test_recorded_answers_are_understood(name: str, item: int, state: str, told:
     sent = answered(name, item)[item]
     assert sent.state == state
     assert told in sent.reason
-    assert sent.is_key_refused == (recorded_reply("woocommerce", name).status == 401)
+    assert sent.is_nothing_done == (recorded_reply("woocommerce", name).status == 401)
 
 
 def test_the_quantity_in_an_answer_is_kept_for_the_reading_after() -> None:

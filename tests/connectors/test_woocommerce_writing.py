@@ -363,6 +363,22 @@ def test_a_key_that_may_not_write_raises_before_anything_is_written() -> None:
     assert [line for line in shop.told if line.startswith("POST")] == ["POST /products/batch"]
 
 
+PARTLY = [  # where the key is refused; what becomes of a product's stock, a variation's, and a shipment
+    ("/2/variations/batch", ["applied", "retry", "applied"]),
+    ("/orders/batch", ["applied", "applied", "retry"]),
+]
+
+
+@pytest.mark.parametrize(("path", "expected"), PARTLY)
+def test_a_key_that_may_not_write_everything_leaves_the_rest_waiting(path: str, expected: list[str]) -> None:
+    shop = Shop.of()
+    refused = recorded_reply("woocommerce", "error_read_only_key_write")
+    shop.meddle = lambda call, answer: refused if call.path.endswith(path) else answer()
+    done = shop.write(stock("1", 5, 3), stock("2-3", 2, 3), shipment("1", parcel("payable"), parcel("shipped")))
+    assert outcomes(done) == expected
+    assert "may only read" in done[expected.index("retry")].reason
+
+
 def test_a_shop_that_cannot_be_read_raises_and_nothing_is_sent() -> None:
     shop = Shop.of()
     shop.meddle = lambda call, answer: Reply(503)

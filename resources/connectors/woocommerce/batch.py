@@ -75,14 +75,9 @@ class Sent:
     error: EtalonError | None = None
 
     @property
-    def is_key_refused(self) -> bool:
-        """Whether it was the key that the shop refused: then it will refuse everything else."""
-        return isinstance(self.error, PermanentError) and self.error.what.startswith(_KEY_REFUSED)
-
-    @property
     def is_nothing_done(self) -> bool:
         """Whether the whole batch was turned away at the door: the key is refused, or the shop asks to come back later."""
-        return self.is_key_refused or (self.error is not None and self.state == "later")
+        return self.error is not None and self.state == "later"
 
     @property
     def is_maybe_done(self) -> bool:
@@ -126,7 +121,9 @@ def send(client: WooClient, batch: Batch, *, stream: str) -> dict[int, Sent]:
             halves = batches_of(batch.path, batch.bodies, size=-(-len(batch.bodies) // 2))
             return {number: one for half in halves for number, one in send(client, half, stream=stream).items()}
         # an answer of an unknown shape came with 200: the shop did something
-        state_of: Literal["refused", "unclear"] = "refused" if error.what.startswith("HTTP ") else "unclear"
+        state_of: Literal["refused", "later", "unclear"] = "refused" if error.what.startswith("HTTP ") else "unclear"
+        if error.what.startswith(_KEY_REFUSED):
+            state_of = "later"  # it is the key that is refused, or a firewall's mood, and not the change: that waits for a person
         reason = f"{error.what} -> {error.action}" if error.action else error.what
         return dict.fromkeys(batch.bodies, Sent(state_of, error.where.request_id, reason, error=error))
     request_id = answer.headers.get("X-Request-Id") or answer.request_id
@@ -138,8 +135,8 @@ def send_all(
 ) -> dict[int, Sent]:
     """Send batches, some at once; row id -> what came of it.
 
-    A key that is refused once is not tried on, and a shop that fails once is left alone for now: what was not sent yet is refused, or
-    left for later, with the same reason. Raises the error of the first batch when nothing at all was changed by it or ``before`` it.
+    A key that is refused once is not tried on, and a shop that fails once is left alone for now: what was not sent yet is left for
+    later, with the same reason. Raises the error of the first batch when nothing at all was changed by it or ``before`` it.
     """
     if not batches:
         return {}
@@ -164,8 +161,7 @@ def send_all(
 
 
 def _not_sent(trouble: Sent) -> Sent:
-    state: Literal["refused", "later"] = "refused" if trouble.is_key_refused else "later"
-    return Sent(state, trouble.request_id, f"not sent, for another failed: {trouble.reason}", trouble.retry_after_s)
+    return Sent("later", trouble.request_id, f"not sent, for another failed: {trouble.reason}", trouble.retry_after_s)
 
 
 def run(pool: Executor | None, jobs: Sequence[Callable[[], R]]) -> list[R]:

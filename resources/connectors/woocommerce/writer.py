@@ -9,7 +9,7 @@ from datetime import datetime
 
 from resources.connectors.sdk.decode import Page, minor_exponent
 from resources.connectors.sdk.stream import Batch
-from resources.connectors.sdk.writing import Write, WriteOutcome, WriteResult
+from resources.connectors.sdk.writing import Write, WriteResult
 from resources.connectors.woocommerce import catalogue
 from resources.connectors.woocommerce.client import WooClient
 from resources.connectors.woocommerce.facts import Terms
@@ -79,5 +79,6 @@ class ShopWriter:
         except EtalonError as error:
             if is_first:
                 raise
-            outcome: WriteOutcome = "retry" if isinstance(error, RetryableError) else "refused"
-            return [WriteResult(write.key, outcome, reason=str(error)) for write in writes]
+            # nothing of them was sent: alone they would wait as well
+            wished_s = error.retry_after_s if isinstance(error, RetryableError) else None
+            return [WriteResult(write.key, "retry", reason=str(error), retry_after_s=wished_s) for write in writes]
