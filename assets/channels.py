@@ -16,11 +16,11 @@ from assets.freshness import FRESHNESS
 from assets.names import WRITER_POOL, channel_pool, model_key, sync_key
 from assets.progress import Progress
 from assets.runtime import Runtime
-from assets.sql_models import OWNER, markdown_table
+from assets.sql_models import OWNER, markdown_table, plain
 from resources.connectors.sdk.writing import WritingConnector
 from resources.contracts.currencies import major_text
 from resources.errors import PermanentError, RetryableError
-from resources.operations.plans import Plan, PlanLine
+from resources.operations.plans import HeldReason, Plan, PlanLine
 from resources.retailer import Channel
 from resources.sync.applying import ApplySummary, apply_pending
 from resources.sync.facts import Difference, guard_fact, read_difference, write_difference
@@ -203,7 +203,11 @@ def _planned(
             "difference as of": dg.MetadataValue.timestamp(difference.as_of_at),
             "plans": dg.MetadataValue.md(plans_table(planned)),
             "held": len(held),
-            **({"held by": dg.MetadataValue.md(guards_table)} if reasons else {}),
+            **(
+                {"waits because": dg.MetadataValue.md(_why(reasons)), "held by": dg.MetadataValue.md(guards_table)}
+                if reasons
+                else {}
+            ),
             **(
                 {
                     "to decide": dg.MetadataValue.md(
@@ -381,6 +385,15 @@ def _value_at_risk(lines: Sequence[PlanLine]) -> str:
     for line in lines:
         sums[line.currency_code] += line.value_at_risk_minor
     return ", ".join(f"{major_text(minor, code)} {code}".strip() for code, minor in sorted(sums.items()))
+
+
+def _why(reasons: Sequence[tuple[str, str, HeldReason]]) -> str:
+    """A line per guard, short enough to be shown in the page itself."""
+    lines = [
+        f"- {subject}: {plain(f'{reason.what} {reason.measured}, limit {reason.limit}')}"
+        for _, subject, reason in reasons
+    ]
+    return "\n".join(lines[:8])
 
 
 def _guards_of(plan: Plan) -> str:

@@ -14,9 +14,10 @@ import dagster as dg
 from assets.names import OPERATIONS, operations_key
 from assets.progress import Progress
 from assets.runtime import Runtime
-from assets.sql_models import markdown_table
+from assets.sql_models import markdown_table, plain
 from resources.alerts import Delivered, deliver, senders
 from resources.incidents import refresh_incidents
+from resources.incidents.texts import shortened
 from resources.operations import ExchangeEntry
 from resources.operations.incidents import ImpactOf, Incident, Refreshed
 from resources.operations.watching import ExchangeTotal
@@ -25,6 +26,8 @@ LAST_PRIORITY = "-1000"
 """Steps of a run are taken by priority: these depend on nothing, so they run when all that could run has run, whatever failed."""
 
 SHOWN_EXCHANGES, SHOWN_CLOSED = 50, 20
+SHOWN_IN_PAGE = 800
+"""Characters of Markdown: the UI puts texts of a thousand and more behind a link."""
 TOTALS_OF = timedelta(days=1)
 OWNER = "team:operations"
 
@@ -104,7 +107,8 @@ def incident_metadata(runtime: Runtime, look: Look) -> dict[str, dg.MetadataValu
         "open": dg.MetadataValue.int(len(found)),
         "errors": dg.MetadataValue.int(sum(one.severity == "error" for one in found)),
         "warnings": dg.MetadataValue.int(sum(one.severity == "warning" for one in found)),
-        "what is wrong": dg.MetadataValue.md(incident_table(found) if found else "Nothing is wrong."),
+        "what is wrong": dg.MetadataValue.md(at_a_glance(found)),
+        "in full": dg.MetadataValue.md(incident_table(found)),
         "touched": dg.MetadataValue.md(
             markdown_table(
                 ("incident", "touches"), [(one.incident_id, str(one.impact) or "nothing downstream") for one in found]
@@ -124,6 +128,20 @@ def incident_metadata(runtime: Runtime, look: Look) -> dict[str, dg.MetadataValu
         ),
         "messages sent": dg.MetadataValue.int(look.delivered.sent),
     }
+
+
+def at_a_glance(incidents: Sequence[Incident]) -> str:
+    """A line per incident, errors first, short enough to be shown in the page itself: longer texts wait behind a link."""
+    lines: list[str] = []
+    for one in sorted(incidents, key=lambda one: (one.severity != "error", -one.incident_id)):
+        line = f"- **{one.incident_id}** {one.severity}, {_minute(one.since_at)}: " + plain(
+            shortened(f"{one.kind} {one.origin}", 110)
+        )
+        if sum(map(len, lines)) + len(line) > SHOWN_IN_PAGE:
+            lines.append(f"- and {len(incidents) - len(lines)} more")
+            break
+        lines.append(line)
+    return "\n".join(lines) or "Nothing is wrong."
 
 
 def incident_table(incidents: Sequence[Incident]) -> str:

@@ -5,6 +5,7 @@ Belongs here: what every folder shares. What is particular to canonical loading 
 
 # No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from resources.warehouse.build import ModelResult
 from resources.warehouse.checking import CheckResult, run_check
 
 OWNER = "team:data"
+_CODE = re.compile(r"((?<!`)`[^`]+`(?!`))")
+_MARKS = re.compile(r"[\\`*<>\[\]~&]")
 SAMPLE_ROWS = 20
 """Rows shown with a failed check: enough to see the pattern, small enough for an event."""
 
@@ -131,8 +134,15 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     return "\n".join(lines)
 
 
+def plain(text: object) -> str:
+    """Text as Markdown that shows it as it is: what systems say may look like a link, a picture or HTML. `Code` stays code."""
+    parts = _CODE.split(" ".join(str(text).split()))
+    return "".join(part if at % 2 else _MARKS.sub(r"\\\g<0>", part) for at, part in enumerate(parts))
+
+
 def _cell(value: object) -> str:
-    return "" if value is None else " ".join(str(value).split()).replace("|", "\\|")
+    # A pipe ends a cell, in code too; both escape it alike.
+    return "" if value is None else plain(value).replace("|", "\\|")
 
 
 def _key(name: str) -> dg.AssetKey:

@@ -5,16 +5,19 @@ Belongs here: when to look, and what Dagster knows that the operations store doe
 
 # No `from __future__ import annotations`: Dagster reads the annotations of steps as they are.
 
+import hashlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import sqlalchemy as sa
 
-from assets.operations import Look, look_around
+from assets.names import operations_key
+from assets.operations import Look, incident_metadata, look_around
 from assets.runtime import Runtime
+from orchestration.instance import SYNC_TAG
 from orchestration.jobs import HOURLY_INCREMENTAL, NIGHTLY_FULL
 from resources.errors import EtalonError
 from resources.incidents.facts import OWN
@@ -49,14 +52,29 @@ def incidents_sensor(runtime: Runtime, impact: ImpactOf, *, is_running: bool = F
         description="Looks at how things stand every 30 seconds: incidents open and close by themselves, and alerts go out.",
     )
     def incidents(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        since_at = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC) - FIRST_LOOK_BACK
+        text, _, shown_before = (context.cursor or "").partition(" ")
+        since_at = datetime.fromisoformat(text) if text else datetime.now(UTC) - FIRST_LOOK_BACK
         upto_at = journal_ended_runs(runtime.operations, context.instance, since_at=since_at)
         look = look_around(runtime, impact)
         changed = (*look.refreshed.opened, *look.refreshed.reopened, *look.refreshed.closed)
         told = f"{look.refreshed.open_qty} open" + (f", changed: {', '.join(map(str, changed))}" if changed else "")
-        return dg.SensorResult(skip_reason=dg.SkipReason(told), cursor=upto_at.isoformat())
+        shown = _state(runtime.operations)
+        events = []
+        if shown != shown_before:
+            # Whoever noticed it (mostly the worker), the asset's page shows what is wrong now, and not what was at the last run.
+            metadata = incident_metadata(runtime, look)
+            events.append(dg.AssetMaterialization(operations_key(INCIDENTS), metadata=metadata))
+        return dg.SensorResult(
+            skip_reason=dg.SkipReason(told), cursor=f"{upto_at.isoformat()} {shown}", asset_events=events
+        )
 
     return incidents
+
+
+def _state(operations: Operations) -> str:
+    """What is open, as a short text that differs when anything of it does."""
+    found = sorted((one.incident_id, one.severity) for one in operations.incidents.find(status="open"))
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
 
 
 def journal_ended_runs(operations: Operations, instance: dg.DagsterInstance, *, since_at: datetime) -> datetime:
@@ -79,18 +97,45 @@ def journal_run(operations: Operations, instance: dg.DagsterInstance, run: dg.Da
         return
     if run.status is dg.DagsterRunStatus.FAILURE:
         failed = _failures(instance, run)
+        told = label(run)
         operations.add_exchange(
-            *(
-                _line(run, at, f"{run.job_name}/{step}" if step else run.job_name, text, is_ok=False)
-                for step, text in failed
-            )
+            *(_line(run, at, f"{told}/{step}" if step else told, text, is_ok=False) for step, text in failed)
         )
     elif run.status is dg.DagsterRunStatus.SUCCESS:
-        mended = (run.job_name,) if run.asset_selection else _ALSO_MENDED.get(run.job_name, (run.job_name,))
-        last = {(line.stream or "").partition("/")[0]: line.is_ok for line in known}
-        operations.add_exchange(
-            *(_line(run, at, job, "the run ended well", is_ok=True) for job in mended if last.get(job) is False)
+        mended = [one for one, steps in _failing(known).items() if _is_mended(instance, run, one, steps)]
+        operations.add_exchange(*(_line(run, at, one, "the run ended well", is_ok=True) for one in mended))
+
+
+def label(run: dg.DagsterRun) -> str:
+    """What runs of a kind are told apart by: the job, and the channel or system that it was for."""
+    of = run.tags.get(SYNC_TAG)
+    return f"{run.job_name} {of}" if of else run.job_name
+
+
+def _failing(lines: Sequence[ExchangeEntry]) -> dict[str, set[str]]:
+    """Label -> steps that failed since its last good run; `""` stands for the run itself. Labels without a failure are left out."""
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        told, _, step = (line.stream or "").partition("/")
+        if line.is_ok:
+            found.pop(told, None)
+        else:
+            found.setdefault(told, set()).add(step)
+    return found
+
+
+def _is_mended(instance: dg.DagsterInstance, run: dg.DagsterRun, failing: str, steps: set[str]) -> bool:
+    """Whether a good run does what the failed runs did not: the same again, or a whole run that holds them."""
+    if run.asset_selection is None:
+        job = failing.partition(" ")[0]
+        return failing == label(run) or (
+            SYNC_TAG not in run.tags and job in _ALSO_MENDED.get(run.job_name, (run.job_name,))
         )
+    if failing != label(run):
+        return False
+    # A run of some assets mends a failed run of these, not one of others.
+    done = {one.step_key for one in instance.get_run_step_stats(run.run_id)}
+    return steps - {""} <= done
 
 
 def watch_in_background(
@@ -113,6 +158,9 @@ def watch_in_background(
                 _log.error(
                     "the look for incidents failed, the operations store does not answer: %s", type(error).__name__
                 )
+            except Exception:  # noqa: BLE001 it is told with its traceback
+                # A mistake of ours must not end the watch: what breaks next would be told to nobody.
+                _log.exception("the look for incidents failed; the next turn looks again")
 
     thread = threading.Thread(target=loop, name="incidents", daemon=True)
     thread.start()

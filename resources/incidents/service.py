@@ -12,7 +12,7 @@ from resources.operations.incidents import Impact, Signal
 from resources.operations.records import ExchangeEntry
 
 RUN = "run"
-"""Kind of the journal's lines about runs; their stream is `job` or `job/step`."""
+"""Kind of the journal's lines about runs; their stream is `job` or `job/step`, `job` being `channel_sync web-fr` for that of a channel."""
 
 RUN_LOOK_BACK = timedelta(days=30)
 ALERT_ATTEMPTS = 3

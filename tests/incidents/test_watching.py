@@ -13,14 +13,19 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
+from assets.operations import at_a_glance, look_around
 from assets.publication import publication_steps
 from assets.runtime import Runtime
+from assets.sql_models import markdown_table
 from orchestration.cli import app, exchanges, incidents
 from orchestration.definitions import asset_impact, build_definitions
-from orchestration.jobs import HOURLY_INCREMENTAL
+from orchestration.instance import SYNC_TAG
+from orchestration.jobs import CHANNEL_SYNC, HOURLY_INCREMENTAL
 from orchestration.runs import QUIET, run_job
-from orchestration.watch import incidents_sensor, journal_ended_runs, watch_in_background
+from orchestration.watch import incidents_sensor, journal_ended_runs, journal_run, watch_in_background
+from resources.operations.incidents import Impact
 from resources.settings import Settings
+from tests.incidents.world import World
 from tests.orchestration.small import CATALOGUE, MemoryConnector, broken_shop, product, small_runtime
 
 LIGHT = MemoryConnector("erp", (CATALOGUE,), [product("1", weight_g=0)])
@@ -58,7 +63,7 @@ def test_a_run_that_broke_still_shows_what_is_wrong(settings: Settings, instance
     found = shown(result, "operations/incidents")
     assert (found["open"], found["errors"]) == (1, 1)
     assert "shop_fr.catalogue" in str(found["what is wrong"])
-    assert "make a new key" in str(found["what is wrong"])
+    assert "make a new key" in str(found["in full"])
     assert "referentials product" in str(found["touched"])
     journal = shown(result, "operations/exchanges")
     assert (journal["exchanges"], journal["failed"]) == (2, 1)
@@ -79,6 +84,8 @@ def test_the_sensor_tells_of_failed_runs_until_one_ends_well(settings: Settings,
     assert (one.impact.referentials, one.impact.publications) == (("product",), ("bi", "report"))
     again = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=first.cursor))
     assert (again.run_requests, kinds(runtime)) == ([], ["run_failed"])
+    assert [event.metadata["open"].value for event in first.asset_events] == [1]
+    assert again.asset_events == [], "the page is told anew when something changed, and not every 30 seconds"
     run(small_runtime(settings), instance)
     sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=again.cursor))
     assert kinds(runtime) == []
@@ -87,6 +94,97 @@ def test_the_sensor_tells_of_failed_runs_until_one_ends_well(settings: Settings,
         (False, "build_referentials"),
         (True, ""),
     ]
+
+
+BROKEN: list[str] = []
+"""What fails for now."""
+
+
+def fail_if_broken(name: str) -> None:
+    if name in BROKEN:
+        raise ValueError("no")
+
+
+@dg.op
+def write() -> None:
+    fail_if_broken("write")
+
+
+@dg.job(name=CHANNEL_SYNC, executor_def=dg.in_process_executor)
+def sync() -> None:
+    write()
+
+
+@dg.asset
+def left() -> None:
+    fail_if_broken("left")
+
+
+@dg.asset
+def right() -> None:
+    fail_if_broken("right")
+
+
+def test_only_the_same_run_gone_well_ends_a_failed_one(settings: Settings, instance: dg.DagsterInstance) -> None:
+    """Given a failed sync of one channel, expect a good one of another to change nothing; the same for runs of some assets."""
+    runtime = small_runtime(replace(settings, now=None))
+
+    def after(result: dg.ExecuteInProcessResult) -> set[str | None]:
+        ended = instance.get_run_by_id(result.run_id)
+        assert ended is not None
+        journal_run(runtime.operations, instance, ended, at=datetime.now(UTC))
+        look_around(runtime, asset_impact(runtime))
+        return {one.stream for one in runtime.operations.incidents.find(status="open") if one.kind == "run_failed"}
+
+    def synced(channel: str, *, fails: bool) -> set[str | None]:
+        BROKEN[:] = ["write"] if fails else []
+        return after(sync.execute_in_process(instance=instance, tags={SYNC_TAG: channel}, raise_on_error=False))
+
+    def made(asset: dg.AssetsDefinition) -> set[str | None]:
+        return after(dg.materialize([left, right], selection=[asset], instance=instance, raise_on_error=False))
+
+    assert synced("web-fr", fails=True) == {"channel_sync web-fr"}
+    assert synced("web-be", fails=False) == {"channel_sync web-fr"}
+    assert synced("web-be", fails=True) == {"channel_sync web-fr", "channel_sync web-be"}
+    assert synced("web-fr", fails=False) == {"channel_sync web-be"}
+    assert synced("web-be", fails=False) == set()
+    BROKEN.append("left")
+    [failing] = made(left)
+    BROKEN.clear()
+    assert made(right) == {failing}
+    assert made(left) == set()
+
+
+def test_the_page_shows_what_is_wrong_in_a_few_lines_and_nothing_that_a_system_says_becomes_a_link(
+    world: World,
+) -> None:
+    for number in range(40):
+        world.run_ends(f"{number} [x](evil) <img src=x> `code`", error="broken")
+    world.refresh()
+    told = at_a_glance(world.open())
+    assert len(told) < 1000, "the UI hides longer texts behind a link"
+    assert "\\[x\\](evil) \\<img src=x\\> `code`" in told
+    assert told.splitlines()[-1].endswith("more")
+    cell = markdown_table(("what",), [("a|b `c|d` ![p](http://e) ``` \\ *",)]).splitlines()[-1]
+    assert cell == "| a\\|b `c\\|d` !\\[p\\](http://e) \\`\\`\\` \\\\ \\* |"
+
+
+def test_a_mistake_of_ours_does_not_end_the_watch(settings: Settings) -> None:
+    runtime = small_runtime(settings, erp=MemoryConnector("erp", (CATALOGUE,), failure=broken_shop()))
+    runtime.extract(runtime.connectors["erp"], CATALOGUE, full=True, run_id="run")
+    stop, calls = threading.Event(), []
+
+    def touched(_signal: object) -> Impact:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyError("a mistake")
+        stop.set()
+        return Impact()
+
+    thread = watch_in_background(runtime, lambda: touched, stop, every_s=0.02)
+    assert stop.wait(10)
+    thread.join()
+    assert len(calls) == 2
 
 
 def test_a_run_is_journalled_once_however_often_it_is_met(settings: Settings, instance: dg.DagsterInstance) -> None:
