@@ -60,13 +60,22 @@ def deliver(
         tuple(means), compose=lambda changes: compose(retailer_name, changes), per_hour=per_hour, now=clock()
     )
     sent = failed = 0
+    broken: dict[str, str] = {}
     for one in alerts.claim(tuple(means), now=clock()):
+        if one.means in broken:
+            # Each try may take its whole time limit: a dead server would keep the others waiting, and its messages be claimed twice.
+            alerts.not_sent(one, error=broken[one.means], now=clock(), was_tried=False)
+            continue
         started = time.perf_counter()
         error: str | None = None
         try:
             means[one.means].send(one)
         except RetryableError as caught:
             error = caught.what
+        except Exception as caught:  # noqa: BLE001 one means that breaks must not silence the other; its text may hold an address
+            error = f"{one.means} broke ({type(caught).__name__})"
+        if error is not None:
+            broken[one.means] = error
         now = clock()
         if error is None:
             alerts.sent(one.alert_id, now=now)

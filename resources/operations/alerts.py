@@ -154,11 +154,14 @@ class Alerts:
         """A message is out."""
         self._update(alert_id, state="sent", sent_at=now, error=None, attempts=alert.c.attempts + 1)
 
-    def not_sent(self, one: Alert, *, error: str, now: datetime) -> None:
-        """A message could not be sent: it waits, twice as long each time."""
+    def not_sent(self, one: Alert, *, error: str, now: datetime, was_tried: bool = True) -> None:
+        """A message could not be sent: it waits, twice as long each time. One that was not even tried waits for the first time."""
         wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(one.attempts, 20))
         self._update(
-            one.alert_id, error=error, attempts=alert.c.attempts + 1, next_attempt_at=now + timedelta(seconds=wait_s)
+            one.alert_id,
+            error=error,
+            attempts=alert.c.attempts + int(was_tried),
+            next_attempt_at=now + timedelta(seconds=wait_s),
         )
 
     def find(self, *, state: AlertState | None = None, limit: int = 100) -> list[Alert]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,34 @@ def test_alerts_that_do_not_get_out_are_an_incident(world: World) -> None:
     world.later(3 * DAY)
     assert tell(world, {"email": mails(1)}).sent == 0
     assert [one.state for one in world.operations.alerts.find()] == ["failed"]
+
+
+@pytest.mark.parametrize("error", [RetryableError("dead"), UnicodeError("label too long")])
+def test_a_dead_server_is_tried_once_a_turn_and_keeps_no_other_means_waiting(world: World, error: Exception) -> None:
+    class Broken:
+        tried = 0
+
+        def send(self, alert: Alert) -> None:  # noqa: ARG002
+            self.tried += 1
+            raise error
+
+    class Good:
+        sent = 0
+
+        def send(self, alert: Alert) -> None:  # noqa: ARG002
+            self.sent += 1
+
+    broken, good = Broken(), Good()
+    for number in range(3):
+        world.run_ends(f"job_{number}", error="x")
+        world.refresh()
+        tell(world, {"email": broken, "webhook": good})
+        world.later(timedelta(seconds=1))
+    assert (broken.tried, good.sent) == (3, 3)
+    world.later(MINUTE)
+    tell(world, {"email": broken, "webhook": good})
+    assert broken.tried == 4, "one of the three that wait, not each of them"
+    assert all("x" not in (one.error or "") or "broke" in (one.error or "") for one in world.operations.alerts.find())
 
 
 def test_with_nobody_to_tell_nothing_piles_up(world: World) -> None:

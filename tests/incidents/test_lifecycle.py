@@ -171,6 +171,10 @@ def test_the_same_on_postgres(postgres_url: str) -> None:
     there.later(HOUR).read()
     assert there.refresh().open_qty == 2
     there.journal("extract", direction="in", rows_qty=3, bytes=10, duration_s=0.5)
+    # What a system says may be anything; the note of it is kept all the same.
+    there.journal("fault", detail="half \udcff\0 body", request_id="r" * 300, stream="job/" + "s" * 100)
+    [odd] = operations.watching.journal(kinds=("fault",))
+    assert (odd.detail, len(odd.request_id or ""), len(odd.stream or "")) == ("half \\udcff\ufffd body", 128, 64)
     [total] = operations.watching.totals(since_at=START)
     assert (total.exchanges_qty, total.failed_qty, total.rows_qty, total.bytes) == (1, 1, 3, 10)
     assert operations.alerts.queue(["email"], compose=lambda _: Message("s", "t", {}), per_hour=1, now=there.now) != ()

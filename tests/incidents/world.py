@@ -176,10 +176,8 @@ class World:
 
     def journal(self, kind: str, *, quantity: int = 1, **values: object) -> None:
         system_code = str(values.pop("system_code", "shop_be"))
-        name = str(values.pop("stream", kind))
-        self.operations.add_exchange(
-            *(self._entry(kind, system_code, name, str(values.get("detail", "")), **values) for _ in range(quantity))
-        )
+        name, detail = str(values.pop("stream", kind)), str(values.pop("detail", ""))
+        self.operations.add_exchange(*(self._entry(kind, system_code, name, detail, **values) for _ in range(quantity)))
 
     def send_order(self, number: str) -> None:
         order = NewOrder(OrderKey("web-fr", number), f"O{number}", "shop_fr", number, self.now, "{}")
@@ -203,7 +201,7 @@ class World:
         )  # fmt: skip
 
     def _entry(self, kind: str, system_code: str, name: str, detail: str, **values: object) -> ExchangeEntry:
-        given = {"is_ok": False, **{key: value for key, value in values.items() if key != "detail"}}
+        given = {"is_ok": False, **values}
         return ExchangeEntry(
             at=self.now,
             run_id="run",
