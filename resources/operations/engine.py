@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,28 @@ def open_engine(url: str) -> Engine:
         engine = sa.create_engine(
             url, pool_pre_ping=True, execution_options={"schema_translate_map": {None: POSTGRES_SCHEMA}}
         )
+    sa.event.listen(engine, "before_cursor_execute", _writable, retval=True)
     create_schema(engine)
     return engine
+
+
+def _writable(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _is_many: bool
+) -> tuple[str, Any]:
+    """Parameters that every database takes: what systems say and files are called may hold what none stores as text."""
+    return statement, _clean(parameters)
+
+
+def _clean(value: Any) -> Any:
+    """PostgreSQL refuses NUL, both refuse half characters; either would lose the whole note for one character."""
+    if isinstance(value, str):
+        cleaned = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return cleaned if cleaned.isascii() else cleaned.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {name: _clean(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_clean(one) for one in value)
+    return value
 
 
 def create_schema(engine: Engine) -> None:

@@ -28,6 +28,21 @@ class UtcInstant(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class Clipped(sa.TypeDecorator[str]):
+    """Text of a note, cut to its column: PostgreSQL refuses a whole journal line for a request id that is too long. Never for keys."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """The beginning that fits."""
+        return None if value is None else value[: self.length]
+
+
 metadata = sa.MetaData()
 
 extract = sa.Table(
@@ -129,7 +144,7 @@ exchange = sa.Table(
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("extract_id", sa.String(64)),
     sa.Column("system_code", sa.String(64), nullable=False),
-    sa.Column("stream", sa.String(64)),
+    sa.Column("stream", Clipped(64)),
     sa.Column("kind", sa.String(64), nullable=False, comment="what happened: an error's class, file_refused, note, …"),
     sa.Column("is_ok", sa.Boolean, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
@@ -138,7 +153,7 @@ exchange = sa.Table(
     sa.Column("rows_qty", sa.BigInteger),
     sa.Column("bytes", sa.BigInteger),
     sa.Column("duration_s", sa.Float),
-    sa.Column("request_id", sa.String(128)),
+    sa.Column("request_id", Clipped(128)),
     sa.Column("file", sa.Text),
     sa.Column("line", sa.BigInteger),
     sa.Index("exchange_by_system", "system_code", "at"),
