@@ -16,8 +16,9 @@ import os
 import re
 import shutil
 import struct
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -203,6 +204,22 @@ class Landing:
                     where=Where(system_code=system_code, stream=stream),
                     action="wait until it is done",
                 ) from error
+            yield
+
+    @contextmanager
+    def without_readers(self, *, wait_s: float = 120.0) -> Iterator[None]:
+        """No stream that was ever read is being read meanwhile. Raises RetryableError when one still is after ``wait_s`` seconds."""
+        deadline = time.monotonic() + wait_s
+        with ExitStack() as stack:
+            for path in sorted(self._landing_dir.glob("*/*.lock")):
+                while True:
+                    try:
+                        stack.enter_context(self.reading_lock(path.parent.name, path.name.removesuffix(".lock")))
+                        break
+                    except RetryableError:
+                        if time.monotonic() >= deadline:
+                            raise
+                        time.sleep(0.05)
             yield
 
 

@@ -68,7 +68,8 @@ def erase_(
         removed.add_row(what, f"{quantity:,}")
     console.print(removed)
     runtime.operations.erasures.finish(erasure_id, removed=done.removed, proved_at=None)
-    traces = find_traces(runtime.settings.data_dir, needles, sealer=runtime.sealer, engines=_engines(runtime))
+    with runtime.warehouse.held(purpose="privacy proof"):  # a file that another process writes cannot be looked into
+        traces = find_traces(runtime.settings.data_dir, needles, sealer=runtime.sealer, engines=_engines(runtime))
     for trace in traces[:20]:
         errors.print(f"[bold red]still there[/]: {trace.what} in {trace.place}", soft_wrap=True)
     if traces:

@@ -44,16 +44,20 @@ def erase(
     """Remove a person from landing, quarantine, the table of personal values, canonical files and every table that holds a token.
 
     The warehouse is written anew, so that nothing stays in its free blocks, and what is published is published again, with
-    ``kpi_tables``. What was sold to them stays, without anything that tells who it was.
+    ``kpi_tables``. What was sold to them stays, without anything that tells who it was. Nothing is read meanwhile; raises
+    RetryableError when a reading does not end for two minutes.
     """
-    removed = {
-        "rows of received payloads": _from_landing(person, landing, erasure_id),
-        "quarantined rows": _from_quarantine(person, operations, landing, erasure_id, now),
-        "rows of canonical files": _from_canonical_files(person, landing.canonical_dir),
-        "rows of the warehouse and marts": _from_warehouse(person, warehouse, kpi_tables),
-        # Last: their values tell what to look for, should the erasure be stopped before.
-        "personal values": values.erase_all(person.tokens),
-    }
+    # A reading that is under way holds what it has received and would land it behind our back. The lane's readings of single orders
+    # wait too, for some seconds to minutes: hints are kept.
+    with landing.without_readers():
+        removed = {
+            "rows of received payloads": _from_landing(person, landing, erasure_id),
+            "quarantined rows": _from_quarantine(person, operations, landing, erasure_id, now),
+            "rows of canonical files": _from_canonical_files(person, landing.canonical_dir),
+            "rows of the warehouse and marts": _from_warehouse(person, warehouse, kpi_tables),
+            # Last: their values tell what to look for, should the erasure be stopped before.
+            "personal values": values.erase_all(person.tokens),
+        }
     return Erasure(erasure_id, removed)
 
 

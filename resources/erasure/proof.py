@@ -59,8 +59,11 @@ def find_traces(
     for path in sorted(data_dir.rglob("*")):
         relative = path.relative_to(data_dir)
         if path.is_file() and not (set(relative.parts) & _LEFT_OUT) and path not in leave_out:
-            for data in _readable(path, sealer):
-                look(relative.as_posix(), data)
+            try:
+                for data in _readable(path, sealer):
+                    look(relative.as_posix(), data)
+            except FileNotFoundError:
+                continue  # it came and went: a temporary file, a log of a database that was closed
     for engine in engines:
         _search_database(engine, sealer, look)
     return list(found)

@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import polars as pl
 import pytest
 import zstandard
 
 from assets.runtime import Runtime
 from resources.erasure import Erasure, Person, erase, find_person, find_traces
 from resources.erasure.payloads import without
-from resources.errors import PermanentError
-from resources.privacy import PiiStore, Tokeniser
+from resources.errors import PermanentError, RetryableError
+from resources.landing import Landing
+from resources.privacy import PiiStore, Sealer, Tokeniser
 from tests.conftest import SECRET_KEY
 from tests.privacy.canaries import EMAIL, Ran
 
@@ -78,6 +81,17 @@ def buyer(runtime: Runtime, system: str) -> str:
     return value.value
 
 
+def sales(runtime: Runtime) -> tuple[int, int, int]:
+    """Orders, what they came to, and how many of them have no e-mail."""
+    with runtime.writer("test") as con:
+        found = con.sql(
+            """select count(*), sum(total_minor), count(*) filter (where email_token is null)
+            from canonical."order" where not _is_deleted"""
+        ).fetchone()
+    assert found is not None
+    return found[0], found[1], found[2]
+
+
 def raw_rows(runtime: Runtime) -> dict[tuple[str, str, str], Any]:
     """(system, stream, file) -> rows of each received JSON page of customers and orders."""
     rows: dict[tuple[str, str, str], Any] = {}
@@ -108,11 +122,13 @@ def test_nothing_is_left_of_a_buyer_and_all_of_the_others(own: Runtime, system: 
     email = buyer(own, system)
     person = find(own, email)
     assert places(own, person) >= {"landing", "canonical", "pii.sqlite", "warehouse.duckdb"}
-    before = raw_rows(own)
+    before, sold = raw_rows(own), sales(own)
 
     done = erased(own, person)
 
     assert places(own, person) == set()
+    assert sales(own)[:2] == sold[:2], "orders stay, and what they came to"
+    assert sales(own)[2] - sold[2] == len(person.orders) > 0, "nobody can tell any more who bought"
     assert all(own.personal.get(token) is None for token in person.tokens)
     after = raw_rows(own)
     assert after.keys() == before.keys()
@@ -130,22 +146,10 @@ def test_nothing_is_left_of_a_buyer_and_all_of_the_others(own: Runtime, system: 
         find(own, email)
 
 
-def test_what_was_sold_stays(own: Runtime) -> None:
-    person = find(own, buyer(own, "shop_be"))
-    question = 'select count(*), sum(total_minor) from canonical."order" where not _is_deleted'
-    with own.writer("test") as con:
-        before = con.sql(question).fetchall()
-    erased(own, person)
-    with own.writer("test") as con:
-        assert con.sql(question).fetchall() == before
-        anonymous = con.sql('select count(*) from canonical."order" where email_token is null').fetchall()
-    assert anonymous[0][0] >= len(person.orders) > 0
-
-
-def test_a_customer_is_found_by_number_as_by_e_mail(own: Runtime) -> None:
-    by_email = find(own, buyer(own, "shop_fr"))
+def test_a_customer_is_found_by_number_as_by_e_mail(ran: Ran) -> None:
+    by_email = find(ran.runtime, buyer(ran.runtime, "shop_fr"))
     system, number = min(by_email.customers)
-    assert find(own, f"{system}:{number}") == by_email
+    assert find(ran.runtime, f"{system}:{number}") == by_email
 
 
 def test_a_refused_row_of_theirs_is_emptied_and_stays_listed(own: Runtime) -> None:
@@ -187,27 +191,46 @@ def test_an_erasure_that_was_stopped_is_finished_by_asking_again(own: Runtime) -
 
 
 @pytest.mark.parametrize("who", ["nobody@example.com", "shop_fr:0", "no person", "shop_fr:"])
-def test_whoever_is_not_known_is_told_so(own: Runtime, who: str) -> None:
+def test_whoever_is_not_known_is_told_so(ran: Ran, who: str) -> None:
     with pytest.raises(PermanentError):
-        find(own, who)
+        find(ran.runtime, who)
 
 
-def test_the_proof_sees_what_is_left_in_each_kind_of_place(own: Runtime) -> None:
-    """Given their e-mail left in a sealed file, a table, a parquet file and a log, expect all four to be told."""
-    person = find(own, buyer(own, "shop_be"))
-    erased(own, person)
-    email, data_dir = next(iter(person.emails)), own.settings.data_dir
-    assert places(own, person) == set()
-    page = next(raw for raw in own.landing.raw_files() if raw.path.name.endswith(".sealed"))
-    own.landing.replace_file(page.path, f"left: {email.upper()}".encode())
-    (data_dir / "kept.zst").write_bytes(zstandard.ZstdCompressor().compress(email.encode()))
-    (data_dir / "log.txt").write_text(f"x {email} y")
-    with own.writer("test") as con:
-        con.execute("create table wh.main.left_over as select ? || ' ' || i as x from range(5) r(i)", [email])
-        con.execute(
-            "copy (select ? as x) to ? (format parquet)".replace("?", "'{}'").format(email, data_dir / "a.parquet")
-        )
-    assert places(own, person) == {"landing", "kept.zst", "log.txt", "warehouse.duckdb", "a.parquet"}
+def test_nothing_is_erased_while_something_is_read(tmp_path: Path) -> None:
+    """A reading that is under way lands what it received before the erasure."""
+    landing = Landing(tmp_path)
+    for name in ("orders", "orders.hint"):
+        with (
+            landing.reading_lock("shop_fr", name),
+            pytest.raises(RetryableError, match="another process is reading"),
+            landing.without_readers(wait_s=0),
+        ):
+            pass
+    with landing.without_readers(wait_s=0), pytest.raises(RetryableError), landing.reading_lock("shop_fr", "orders"):
+        pass
+    with landing.reading_lock("shop_fr", "orders"):
+        pass
+
+
+def test_the_proof_sees_what_is_left_in_each_kind_of_place(tmp_path: Path, sealer: Sealer) -> None:
+    """Given an e-mail in a sealed file, a packed one, a table, a parquet file and a log, expect all five to be told."""
+    email, landing = "jeanne.dupont@example.com", Landing(tmp_path, sealer)
+    for name, text in (("a", f"left: {email.upper()}"), ("b", "somebody@example.com")):
+        landing.extract("shop", name, "1", is_personal=True).write_raw("page.json", text.encode())
+    (tmp_path / "kept.zst").write_bytes(zstandard.ZstdCompressor().compress(email.encode()))
+    (tmp_path / "log.txt").write_text(f"x {email} y")
+    (tmp_path / "other.txt").write_text("nobody")
+    pl.DataFrame({"x": [email]}).write_parquet(tmp_path / "a.parquet")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as con:
+        con.execute("create table left_over as select ? || ' ' || i as x from range(5) r(i)", [email])
+    traces = find_traces(tmp_path, {email: "theirs"}, sealer=sealer)
+    assert {trace.place for trace in traces} == {
+        "landing/shop/a/1/page.json.zst.sealed",
+        "kept.zst",
+        "log.txt",
+        "warehouse.duckdb",
+        "a.parquet",
+    }
 
 
 @pytest.mark.parametrize(
