@@ -54,21 +54,36 @@ def restore_backup(
             action="give --replace: files are put aside, tables are replaced",
         )
     with warehouse.held(purpose="restore"):
+        aside = _make_aside(data, now) if present else None
         for name, url in databases.items():
             restore_postgres(url, folder / DATABASES / f"{name}.dump")
-        aside = _put_aside(data, present, now)
+        if aside is not None:
+            for path in present:
+                os.replace(path, aside / path.name)
         _put_back(folder / FILES, data)
     return inventory, aside
 
 
-def _put_aside(data: Path, present: list[Path], now: datetime) -> Path | None:
-    if not present:
-        return None
+def _make_aside(data: Path, now: datetime) -> Path:
+    """The folder for what is there, beside the data folder. Made before anything is touched: where it cannot be, nothing is restored."""
     aside = data.with_name(f"{data.name}.before-restore-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}")
-    aside.mkdir(mode=0o700)
-    for path in present:
-        os.replace(path, aside / path.name)
+    try:
+        aside.mkdir(mode=0o700)
+        is_near = aside.stat().st_dev == data.stat().st_dev
+    except OSError as error:
+        raise _cannot_put_aside(data) from error
+    if not is_near:
+        aside.rmdir()
+        raise _cannot_put_aside(data)
     return aside
+
+
+def _cannot_put_aside(data: Path) -> PermanentError:
+    return PermanentError(
+        "what is there cannot be put aside: the data folder is a file system of its own, or the folder above it is not ours",
+        where=Where(file=str(data)),
+        action="empty it yourself, or let ETALON_DATA_DIR be a folder inside that file system; nothing was restored",
+    )
 
 
 def _put_back(source: Path, data: Path) -> None:

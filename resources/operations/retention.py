@@ -75,7 +75,8 @@ def _of_hint_extract(table: sa.Table, before: datetime) -> sa.ColumnElement[bool
 
 
 def _closed_incident(table: sa.Table, before: datetime) -> sa.ColumnElement[bool]:
-    return sa.and_(table.c.closed_at < before, table.c.status != "open")
+    """What a person accepted stays: its condition may last, and would be told as new."""
+    return sa.and_(table.c.closed_at < before, table.c.status == "closed")
 
 
 def _of_closed_incident(table: sa.Table, before: datetime) -> sa.ColumnElement[bool]:

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,19 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Copied:
     now = runtime.settings.clock()()
     taken = take_backup(runtime.settings, runtime.warehouse, home / "backups", with_landing=True, now=now)
     return Copied(runtime, taken.folder, state(runtime))
+
+
+def test_where_nothing_can_be_put_aside_nothing_is_touched(stored: Settings, tmp_path: Path) -> None:
+    """Given a data folder beside which nothing can be made (a volume of a container), expect a restore to change nothing."""
+    runtime = ran(stored, "1")
+    now = stored.clock()()
+    taken = take_backup(stored, runtime.warehouse, tmp_path / "backups", with_landing=True, now=now)
+    changed = ran(replace(stored, now=now + timedelta(hours=1)), "1", "2")
+    expected = state(changed)
+    stored.data_dir.with_name(f"{stored.data_dir.name}.before-restore-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}").touch()
+    with pytest.raises(PermanentError, match="cannot be put aside"):
+        restore_backup(stored, changed.warehouse, taken.folder, replace=True, now=now)
+    assert state(changed) == expected
 
 
 def test_what_is_restored_is_what_was_copied(stored: Settings, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 from orchestration.cli.prune import age
 from resources.pruning import Pruned, prune
 from tests.extract.fakes import NOW, ORDERS, Row, Source, Stores
+from tests.incidents.world import HOUR, World
 
 ENTITY = "order_acknowledgement"
 DAY = timedelta(days=1)
@@ -76,3 +77,19 @@ def test_an_age_is_days_or_weeks(text: str, expected: timedelta) -> None:
 def test_what_is_no_age_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is no age"):
         age(text)
+
+
+def test_an_accepted_incident_is_not_forgotten_while_its_condition_may_last(tmp_path: Path) -> None:
+    world = World.at(tmp_path)
+    for name in ("orders", "products"):
+        world.read(name=name, outcome="failed", error="x")
+    world.refresh()
+    accepted, mended = (one.incident_id for one in world.open())
+    stream = world.operations.incidents.get(mended).stream  # type: ignore[union-attr]
+    world.operations.incidents.accept(accepted, by="ann", note="known", now=world.now)
+    world.later(HOUR).read(name=str(stream))
+    world.refresh()
+    world.later(200 * DAY)
+    world.operations.prune(before=world.now - 180 * DAY)
+    assert [one.incident_id for one in world.operations.incidents.find()] == [accepted]
+    world.operations.close()
