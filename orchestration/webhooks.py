@@ -6,6 +6,7 @@ delivery that is lost, doubled, late or out of order does no harm. Belongs here:
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,7 +21,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -37,6 +38,12 @@ ITEMS_WAIT_S = 5.0
 
 REFUSALS_PER_MINUTE = 60
 """Refusals noted one by one: a flood of them must not fill the journal. The others are counted in the next note."""
+
+BODY_WITHIN_S = 15.0
+"""A shop sends a row in well under a second; who lets it trickle only keeps a connection."""
+
+LARGEST_NUMBER = 2**63 - 1
+"""Of a row: shops keep it in 64 bits."""
 
 RUN_ID = "hooks"
 _PING = re.compile(rb"webhook_id=\d{1,20}")
@@ -115,10 +122,10 @@ def _named(body: bytes) -> str:
     if isinstance(content, dict) and "id" not in content and isinstance(content.get("code"), str):
         return ""
     number = content.get("id") if isinstance(content, dict) else None
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= LARGEST_NUMBER:
         raise Refused(400, "it is signed, and names no row")
     parent = content.get("parent_id")
-    if content.get("type") == "variation" and isinstance(parent, int) and parent > 0:
+    if content.get("type") == "variation" and isinstance(parent, int) and 0 < parent <= LARGEST_NUMBER:
         return f"{parent}-{number}"
     return str(number)
 
@@ -221,7 +228,13 @@ def webhook_app(receiver: Receiver) -> Starlette:
         if not receiver.knows(system_code):
             return PlainTextResponse("unknown", 404)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        body = await _body(request)
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await _body(request)
+        except TimeoutError:
+            return PlainTextResponse("too slow", 408, headers={"Connection": "close"})
+        except ClientDisconnect:
+            return PlainTextResponse("gone", 400)
         try:
             if body is None:
                 refused = Refused(413, f"it is larger than {LARGEST_BYTES} bytes")

@@ -14,6 +14,8 @@ from resources.connectors.woocommerce.webhooks import doubts
 from resources.errors import ConfigurationError, Where
 
 KEEP_ALIVE_S, SHUTDOWN_S = 15, 10
+CONNECTIONS = 200
+"""More than that at once are answered 503: a shop tries again, and who only wants to fill us up gets no further."""
 
 app = typer.Typer(help="Take webhooks of shops, and make them in a shop.", invoke_without_command=True)
 
@@ -54,6 +56,7 @@ def hooks(
         log_level="warning",
         access_log=False,
         timeout_keep_alive=KEEP_ALIVE_S,
+        limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_S,
         server_header=False,
     )

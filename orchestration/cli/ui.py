@@ -18,7 +18,7 @@ from orchestration.cli.environment import chosen_environment, open_settings
 from orchestration.cli.terminal import console, errors
 from orchestration.instance import open_instance
 from orchestration.published_server import serve_published
-from resources.settings import REPORT_URL
+from resources.settings import IN_FILE, REPORT_URL
 
 
 def ui(
@@ -62,6 +62,7 @@ def ui(
             "DAGSTER_HOME": str(settings.dagster_dir),
             # Runs that the UI starts link to the report where it is served, unless a proxy's address is set.
             REPORT_URL: settings.variables.get(REPORT_URL) or report_url,
+            f"{REPORT_URL}{IN_FILE}": "",
         }
         console.print(f"[bold]{runtime.retailer.identity.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
         console.print(f"The published report: {report_url}/{settings.report_path.name}")

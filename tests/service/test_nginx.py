@@ -193,6 +193,27 @@ def _drain(proxy: Proxy, settings: Settings, operations: Operations, expected: i
         time.sleep(0.02)
 
 
+def test_a_flood_of_tries_does_not_fill_the_journal(tmp_path: Path, settings: Settings) -> None:
+    def line(number: int) -> str:
+        told = {
+            "at": "2026-11-22T03:00:00+00:00",
+            "address": f"10.0.0.{number % 2}",
+            "user": "x",
+            "status": 429,
+            "path": "/",
+        }
+        return json.dumps({**told, "request_id": str(number)}) + "\n"
+
+    log = tmp_path / "access.log"
+    log.write_text("".join(map(line, range(3000))), encoding="utf-8")
+    operations = Operations.open(settings.operations_url, data_dir=settings.data_dir)
+    settings.service_dir.mkdir()
+    assert follow(settings, operations, log) == 20
+    assert len(operations.exchanges()) == 20
+    assert follow(settings, operations, log) == 0
+    operations.close()
+
+
 def test_a_log_is_read_on_where_it_was_left_and_anew_after_it_was_rotated(tmp_path: Path) -> None:
     def line(address: str) -> bytes:
         told = {

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -251,3 +252,32 @@ def test_a_store_that_does_not_answer_makes_the_shop_try_again(tmp_path: Path) -
         assert client.post("/webhooks/shop_be", content=body, headers=headers).status_code == 503
         assert client.get("/health").status_code == 503
     store.close()
+
+
+def test_a_body_that_trickles_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.webhooks.BODY_WITHIN_S", 0.2)
+    operations = Operations.open(f"sqlite:///{tmp_path / 'operations.sqlite'}", data_dir=tmp_path)
+    with listening(operations) as client:
+        port = int(client._url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+            slow.sendall(b"POST /webhooks/shop_be HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+            assert slow.recv(200).startswith(b"HTTP/1.1 408")
+        assert client.get("/health").status_code == 200
+    operations.close()
+
+
+def test_a_number_that_no_shop_has_is_refused(tmp_path: Path) -> None:
+    operations = Operations.open(f"sqlite:///{tmp_path / 'operations.sqlite'}", data_dir=tmp_path)
+    body = json.dumps({"id": 10**300}).encode()
+    signature = base64.b64encode(hmac.new(SECRET.encode(), body, hashlib.sha256).digest()).decode()
+    headers = {
+        "X-WC-Webhook-Signature": signature,
+        "X-WC-Webhook-Resource": "order",
+        "X-WC-Webhook-Topic": "order.created",
+    }
+    with listening(operations) as client:
+        assert client.post("/webhooks/shop_be", body, headers).status_code == 400
+        for path in ("/webhooks/", "/webhooks/shop_be/x", "/webhooks/..%2fhealth", "/webhooks/shop_fr"):
+            assert client.post(path, body, headers).status_code == 404, path
+    assert operations.hints.due(now=NOW) == []
+    operations.close()
