@@ -28,6 +28,10 @@ MODE_TAG, SYNC_TAG = "etalon/mode", "etalon/sync"
 READING_RUNS, SYNC_RUNS, OTHER_RUNS = 1, 3, 2
 """Two runs that read would only wait for each other, at the streams' locks and at the writer's."""
 
+START_SECONDS = 900
+"""Longest start of a run. A process that starts later than that starts for nothing, and its retry beside it: on a machine so busy that
+starts take minutes, a short limit makes it busier still with runs that nobody waits for."""
+
 MAX_RUN_SECONDS = 4 * 3600
 """Longest run before monitoring ends it: a nightly full reading of a large shop takes under an hour."""
 
@@ -77,7 +81,7 @@ def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
         # Without the last two a killed run keeps the writer's slot for ever.
         "run_monitoring": {
             "enabled": True,
-            "start_timeout_seconds": 180,
+            "start_timeout_seconds": START_SECONDS,
             "poll_interval_seconds": 15,
             "max_runtime_seconds": MAX_RUN_SECONDS,
             "free_slots_after_run_end_seconds": 5,
