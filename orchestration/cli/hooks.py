@@ -15,7 +15,7 @@ from resources.errors import ConfigurationError, Where
 
 KEEP_ALIVE_S, SHUTDOWN_S = 15, 10
 CONNECTIONS = 200
-"""More than that at once are answered 503: a shop tries again, and who only wants to fill us up gets no further."""
+"""More than that at once are answered 503. WooCommerce sends nothing twice: a loss is found when the shop is asked (`check_ms`)."""
 
 app = typer.Typer(help="Take webhooks of shops, and make them in a shop.", invoke_without_command=True)
 
