@@ -147,7 +147,8 @@ def at(now: datetime) -> Iterator[None]:
 def size(folder: Path, postgres_url: str | None, schema: str) -> Iterator[int]:
     """Bytes of the files, or of a schema's tables with their indexes."""
     if postgres_url is None:
-        fold_write_ahead_log(folder / "operations.sqlite")
+        for path in folder.rglob("*.db") if schema == "public" else [folder / "operations.sqlite"]:
+            fold_write_ahead_log(path)
         for path in folder.rglob("*") if schema == "public" else folder.glob("operations.sqlite*"):
             if path.is_file():
                 yield path.stat().st_size
