@@ -131,12 +131,23 @@ def _named(body: bytes) -> str:
 
 
 class Receiver:
-    """Takes deliveries of the shops that have a secret. ``secrets``: system code -> what it signs with."""
+    """Takes deliveries of the shops that have a secret. ``secrets``: system code -> what it signs with.
 
-    def __init__(self, operations: Operations, secrets: Mapping[str, str], *, clock: Callable[[], datetime]) -> None:
+    ``on_hint`` is called when a hint was kept that may be read at once.
+    """
+
+    def __init__(
+        self,
+        operations: Operations,
+        secrets: Mapping[str, str],
+        *,
+        clock: Callable[[], datetime],
+        on_hint: Callable[[], None] = lambda: None,
+    ) -> None:
         self._operations = operations
         self._secrets = dict(secrets)
         self._clock = clock
+        self._on_hint = on_hint
         self._lock = threading.Lock()
         self._minute = clock()
         self._noted = self._unnoted = 0
@@ -164,6 +175,8 @@ class Receiver:
                 now=now,
                 wait_s=ITEMS_WAIT_S if accepted.stream == "products" else 0.0,
             )
+        if is_new:
+            self._on_hint()
         outcome = "ignored" if accepted.stream is None else "accepted" if is_new else "doubled"
         detail = f"{accepted.topic} {accepted.external_id}".strip() or "a delivery without a topic"
         self._journal(system_code, accepted.stream, detail, outcome, len(body), accepted.delivery_id, is_ok=True)

@@ -34,6 +34,7 @@ from resources.connectors.sdk.stream import Connector, Stream
 from resources.connectors.sdk.writing import TargetedConnector, WritingConnector
 from resources.errors import ConfigurationError, EtalonError, PermanentError, Where
 from resources.fast_lane.book import Book
+from resources.fast_lane.doorbell import Doorbell
 from resources.fast_lane.hinted import Answer, HintReader
 from resources.fast_lane.lane import Counts, Lane
 from resources.fast_lane.snapshot import current_version, folder_of, load
@@ -44,7 +45,10 @@ from resources.retailer import Channel, FilesSystem
 from resources.sync.applying import apply_pending
 
 TICKETS_EVERY_S = 0.05
-HINTS_EVERY_S = 0.03
+HINTS_EVERY_S = 0.02
+LOOK_EVERY_S = 0.25
+"""How often the store is asked for hints when the receiver has not rung: for those that wait, and those of another machine."""
+
 ITEMS_EVERY_S = 1.0
 SNAPSHOT_EVERY_S = 0.5
 RETRIES_EVERY_S = 2.0
@@ -402,14 +406,17 @@ class Worker:
         streams = set() if orders is None else {orders.name}
         reader = self._reader(connector)
         asked = self._ask_orders[connector.system_code]
+        bell = Doorbell(folder_of(self._runtime.settings.data_dir))
         every_s = (self._settings.check_ms if has_webhooks else self._settings.poll_ms) / 1000
 
         def loop() -> None:
             poll = Poll(since_at - timedelta(minutes=10))
-            wait, next_s = Wait(), 0.0
+            wait, next_s, look_s = Wait(), 0.0, 0.0
             while not self._stop.is_set():
-                for answer, hint_ids in reader.answer_due(streams):
-                    self._inbox.put(Answered(answer, hint_ids))
+                if bell.has_rung() or time.monotonic() >= look_s:
+                    look_s = time.monotonic() + LOOK_EVERY_S
+                    for answer, hint_ids in reader.answer_due(streams):
+                        self._inbox.put(Answered(answer, hint_ids))
                 is_due = asked.is_set() or time.monotonic() >= next_s
                 if is_due and orders is not None and isinstance(connector, PollingConnector):
                     asked.clear()

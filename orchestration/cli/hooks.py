@@ -12,6 +12,8 @@ from orchestration.webhooks import Receiver, webhook_app
 from resources.connectors.woocommerce.connector import WooCommerceConnector
 from resources.connectors.woocommerce.webhooks import doubts
 from resources.errors import ConfigurationError, Where
+from resources.fast_lane.doorbell import Doorbell
+from resources.fast_lane.snapshot import folder_of
 
 KEEP_ALIVE_S, SHUTDOWN_S = 15, 10
 CONNECTIONS = 200
@@ -46,7 +48,8 @@ def hooks(
             where=Where(file="retailer.yaml", field="systems"),
             action="give the shop a webhook_secret, from the environment",
         )
-    receiver = Receiver(runtime.operations, secrets, clock=runtime.settings.clock())
+    bell = Doorbell(folder_of(runtime.settings.data_dir))
+    receiver = Receiver(runtime.operations, secrets, clock=runtime.settings.clock(), on_hint=bell.ring)
     for code in sorted(secrets):
         console.print(f"http://{host}:{port}/webhooks/{code}", highlight=False)
     uvicorn.run(

@@ -281,3 +281,18 @@ def test_a_number_that_no_shop_has_is_refused(tmp_path: Path) -> None:
             assert client.post(path, body, headers).status_code == 404, path
     assert operations.hints.due(now=NOW) == []
     operations.close()
+
+
+def test_the_worker_is_woken_once_by_each_hint(operations: Operations) -> None:
+    rung: list[int] = []
+    receiver = Receiver(
+        operations,
+        {"shop_be": SECRET},
+        clock=lambda: NOW,
+        on_hint=lambda: rung.append(len(hinted(operations))),
+    )
+    headers, body = recorded("order_created")
+    small = {name.lower(): value for name, value in headers.items()}
+    receiver.take("shop_be", small, body)
+    receiver.take("shop_be", small, body)
+    assert rung == [1], "the hint was kept before, and the doubled delivery says nothing new"
