@@ -211,5 +211,5 @@ def less(quantity: dict[str, int], units: int) -> dict[str, int]:
 
 
 def buy(here: Place, item: dict[str, str]) -> None:
-    """A buyer of the Belgian shop takes one."""
-    here.sandbox.shop_be.place_order([(int(item["web-be"].rpartition("-")[2]), 1)])
+    """A buyer of the French shop takes one: a shop without webhooks, which the worker asks all the time."""
+    here.sandbox.shop_fr.place_order([(int(item["web-fr"].rpartition("-")[2]), 1)])

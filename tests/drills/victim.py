@@ -33,7 +33,7 @@ from orchestration.worker import Worker
 from resources.sync.deciding import Decider
 from tests.drills.place import ROOT, project, runtime_of
 
-WAIT_S = 300
+WAIT_S = 600
 TOO_LONG = 124
 
 
