@@ -1,43 +1,30 @@
-"""How long from a sale to the new quantity in both shops: `python -m benchmarks.latency [--events 40] [--at-rest-only]`.
+"""How long from a sale to the new quantity in both shops, under `etalon up --sandbox`.
 
-A sandbox, a private PostgreSQL, one full run, then `etalon worker` and `etalon hooks` as they are in service. Sales are made one by
-one: orders in either shop, tickets of a till; each shop's API is asked until it shows the quantity that must follow. Measured at rest,
-and again while `etalon run --full` goes round. It says what the time is made of: seen, put, written, readable.
+    python -m benchmarks.latency --during-full-run            a service and a sandbox of its own, at rest and during full runs
+    python -m benchmarks.latency --running --events 100       the `etalon up --sandbox` that runs in this folder
+
+Sales are made one by one: orders in either shop, tickets of a till; each shop's API is asked until it shows the quantity that must
+follow. It says what the time is made of: seen, decided, written, and when the receipt was kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-import requests
-
-from orchestration.sandbox_process import LiveTraffic, SandboxPlace, sandbox_process
+from benchmarks.live_service import SHOPS, LiveService, Shops, arguments, machine, opened, percentiles, tell
 from resources.fast_lane.book import Book, Listing
 from resources.fast_lane.snapshot import load
 from resources.operations import Operations
-from resources.settings import sqlalchemy_postgres_url
-from tests.postgres_server import find_binaries, running_postgres
 
-ROOT = Path(__file__).parents[1]
-SHOPS = {"web-fr": "shop_fr", "web-be": "shop_be"}
-ETALON = (sys.executable, "-m", "orchestration.cli")
+KINDS = ("order in the French shop", "order in the Belgian shop", "ticket")
 ASK_EVERY_S = 0.01
 LONGEST_S = 60.0
 TILL = "S11"
@@ -60,48 +47,6 @@ class Sale:
     kind: str
     seconds: dict[str, float]
     parts: dict[str, float] = field(default_factory=dict)
-
-
-class Shops:
-    """Both shops' APIs, asked for one quantity: as anybody would, without the connectors."""
-
-    def __init__(self, variables: Mapping[str, str]) -> None:
-        self._variables = variables
-        self._local = threading.local()
-
-    def quantity(self, channel: str, external_id: str) -> int:
-        """What the shop shows now."""
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
-        session: requests.Session = self._local.session
-        product, _, variant = external_id.partition("-")
-        if channel == "web-fr":
-            answer = session.get(
-                f"{self._variables['ETALON_SHOP_FR_URL']}/api/stock_availables",
-                params={
-                    "output_format": "JSON",
-                    "display": "[quantity]",
-                    "filter[id_product]": product,
-                    "filter[id_product_attribute]": variant or "0",
-                },
-                auth=(self._variables["ETALON_SHOP_FR_KEY"], ""),
-                timeout=30,
-            )
-            answer.raise_for_status()
-            return int(answer.json()["stock_availables"][0]["quantity"])
-        user = f"{self._variables['ETALON_SHOP_BE_KEY']}:{self._variables['ETALON_SHOP_BE_SECRET']}"
-        path = f"products/{product}" + (f"/variations/{variant}" if variant else "")
-        answer = session.get(
-            f"{self._variables['ETALON_SHOP_BE_URL']}/wp-json/wc/v3/{path}",
-            params={"_fields": "stock_quantity"},
-            headers={
-                "Authorization": "Basic " + base64.b64encode(user.encode()).decode(),
-                "X-Forwarded-Proto": "https",
-            },
-            timeout=30,
-        )
-        answer.raise_for_status()
-        return int(answer.json()["stock_quantity"])
 
 
 def targets(book: Book, shops: Shops) -> list[Target]:
@@ -131,25 +76,26 @@ def targets(book: Book, shops: Shops) -> list[Target]:
     return found
 
 
-def sell(place: SandboxPlace, kind: str, target: Target) -> None:
+def sell(service: LiveService, kind: str, target: Target) -> None:
     """Make one sale of one unit."""
     if kind == "ticket":
-        place.ask("ring_up_ticket", store=TILL, item=target.item)
+        service.sandbox.ask("ring_up_ticket", store=TILL, item=target.item)
         return
-    shop = "shop_fr" if kind == "order in the French shop" else "shop_be"
-    external_id = target.listings["web-fr" if shop == "shop_fr" else "web-be"].external_id
-    place.ask("place_web_order", shop=shop, lines=[[int(external_id.rpartition("-")[2]), 1]])
+    channel = "web-fr" if kind == "order in the French shop" else "web-be"
+    external_id = target.listings[channel].external_id
+    service.sandbox.ask("place_web_order", shop=SHOPS[channel], lines=[[int(external_id.rpartition("-")[2]), 1]])
 
 
-def measure(place: SandboxPlace, shops: Shops, operations: Operations, kind: str, target: Target) -> Sale:
-    """Sell one unit and wait until every shop that it bears on shows one less."""
+def measure(service: LiveService, kind: str, target: Target) -> Sale:
+    """Sell one unit and wait until every shop that it bears on shows less: one, or more when the sandbox sells as well."""
     channels = ("web-be",) if kind == "ticket" else tuple(SHOPS)
+    shops = service.shops
     before = {channel: shops.quantity(channel, target.listings[channel].external_id) for channel in channels}
     started_at, started = datetime.now(UTC), time.perf_counter()
 
     def readable(channel: str) -> tuple[float, datetime]:
         while time.perf_counter() - started < LONGEST_S:
-            if shops.quantity(channel, target.listings[channel].external_id) == before[channel] - 1:
+            if shops.quantity(channel, target.listings[channel].external_id) < before[channel]:
                 return time.perf_counter() - started, datetime.now(UTC)
             time.sleep(ASK_EVERY_S)
         raise TimeoutError(
@@ -158,11 +104,11 @@ def measure(place: SandboxPlace, shops: Shops, operations: Operations, kind: str
 
     with ThreadPoolExecutor(len(channels)) as pool:
         waiting = {channel: pool.submit(readable, channel) for channel in channels}
-        sell(place, kind, target)
+        sell(service, kind, target)
         found = {channel: future.result() for channel, future in waiting.items()}
     sale = Sale(kind, {channel: seconds for channel, (seconds, _) in found.items()})
     last = max(found, key=lambda channel: found[channel][0])
-    sale.parts = _parts(operations, target, last, started_at, found[last][1])
+    sale.parts = _parts(service.runtime.operations, target, last, started_at, found[last][1])
     return sale
 
 
@@ -198,16 +144,6 @@ def _parts(
     return {}
 
 
-def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """p50, p95 and p99 by the nearest rank."""
-    ordered = sorted(values)
-
-    def at(share: float) -> float:
-        return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
-
-    return at(0.5), at(0.95), at(0.99)
-
-
 def table(title: str, sales: Sequence[Sale]) -> str:
     """The figures of one round."""
     lines = [f"\n{title}", f"{'sale':28}{'until':>8}{'n':>5}{'p50':>8}{'p95':>8}{'p99':>8}{'longest':>9}"]
@@ -223,171 +159,47 @@ def table(title: str, sales: Sequence[Sale]) -> str:
     for sale in sales:
         for name, seconds in sale.parts.items():
             parts[name].append(seconds)
-    told = ", ".join(
-        f"{name} {percentiles(values)[0]:.3f}/{percentiles(values)[1]:.3f}" for name, values in parts.items()
-    )
-    lines.append(f"made of (p50/p95, s): {told}")
+    for name, values in parts.items():
+        p50, p95, p99 = percentiles(values)
+        lines.append(f"{name:28}{'slowest':>8}{len(values):>5}{p50:8.3f}{p95:8.3f}{p99:8.3f}{max(values):9.3f}")
     return "\n".join(lines)
 
 
-@contextmanager
-def program(environ: Mapping[str, str], *arguments: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A command of `etalon`, ended when the context ends."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*ETALON, *arguments],
-            env=dict(environ),
-            cwd=ROOT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=120)
-
-
-def until(what: str, is_so: Callable[[], bool], timeout_s: float = 120.0) -> None:
-    """Wait for something to be so. Raises TimeoutError."""
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} took more than {timeout_s:g} s")
-        time.sleep(0.1)
-
-
-def a_round(
-    place: SandboxPlace, shops: Shops, operations: Operations, data_dir: Path, events: int, pause_s: float
-) -> list[Sale]:
+def a_round(service: LiveService, events: int, pause_s: float) -> list[Sale]:
     """Sell ``events`` times, kinds in turn."""
-    snapshot = load(data_dir)
+    snapshot = load(service.runtime.settings.data_dir)
     if snapshot is None:
         raise RuntimeError("there is no stock book")
-    sold: set[str] = set()
-    usable = [target for target in targets(Book(snapshot), shops) if target.product_id not in sold]
+    usable = targets(Book(snapshot), service.shops)
     if not usable:
-        raise RuntimeError("no product shows alike in both shops: ask for a larger world")
-    kinds = ("order in the French shop", "order in the Belgian shop", "ticket")
+        raise RuntimeError("no product shows alike in both shops: ask for a larger sandbox")
     sales = []
     for number in range(events):
-        sales.append(measure(place, shops, operations, kinds[number % len(kinds)], usable[number % len(usable)]))
+        sales.append(measure(service, KINDS[number % len(KINDS)], usable[number % len(usable)]))
         time.sleep(pause_s)
     return sales
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=42)
-    parser.add_argument("--variants", type=int, default=2000)
-    parser.add_argument("--orders", type=int, default=8000)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--pause-s", type=float, default=0.3)
-    parser.add_argument("--at-rest-only", action="store_true")
-    parser.add_argument("--json", type=Path, help="also write every sale there")
-    options = parser.parse_args()
-    binaries = find_binaries()
-    if binaries is None:
-        raise SystemExit("PostgreSQL is not installed")
-    # Ended from outside, it ends what it has started.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments(parser)
+    parser.add_argument("--events", type=int, default=60, help="sales in each round")
+    parser.add_argument("--pause-s", type=float, default=0.3, help="between two sales")
+    asked = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="etalon-latency-")))
-        server = stack.enter_context(running_postgres(binaries))
-        url = server.new_database()
-        place = stack.enter_context(
-            sandbox_process(
-                folder,
-                seed=options.seed,
-                variants=options.variants,
-                orders=options.orders,
-                now=datetime.now(UTC),
-                live=LiveTraffic(),
-                tells_truth=False,
-            )
-        )
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("ETALON_", "PYTHONDONT"))}
-        environ |= {
-            **place.variables,
-            "ETALON_SECRET_KEY": "11" * 32,
-            "ETALON_DATA_DIR": str(folder / "data"),
-            "ETALON_RETAILER": str(ROOT / "retailer.yaml"),
-            "ETALON_POSTGRES_URL": url,
-        }
-        _full_run(environ, folder / "run.log")
-        operations = Operations.open(sqlalchemy_postgres_url(url), data_dir=folder / "data")
-        stack.callback(operations.close)
-        port = _free_port()
-        stack.enter_context(program(environ, "hooks", "--port", str(port), log=folder / "hooks.log"))
-        until("the receiver", lambda: _answers(f"http://127.0.0.1:{port}/health"))
-        subprocess.run(
-            [*ETALON, "hooks", "register", "shop_be", "--url", f"http://127.0.0.1:{port}/webhooks/shop_be"],
-            env=environ,
-            cwd=ROOT,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        worker = stack.enter_context(program(environ, "worker", log=folder / "worker.log"))
-        until("the worker", lambda: any("orders" in beat.detail for beat in operations.lane.beats()))
-        time.sleep(3)
-        shops = Shops(place.variables)
-        rounds = {"at rest": a_round(place, shops, operations, folder / "data", options.events, options.pause_s)}
-        _tell(table("at rest", rounds["at rest"]))
-        if not options.at_rest_only:
-            stop, runs = threading.Event(), [0]
-
-            def go_round() -> None:
-                while not stop.is_set():
-                    _full_run(environ, folder / "run.log")
-                    runs[0] += 1
-
-            runner = threading.Thread(target=go_round)
-            runner.start()
-            try:
-                time.sleep(3)
-                rounds["nightly"] = a_round(place, shops, operations, folder / "data", options.events, options.pause_s)
-            finally:
-                stop.set()
-                runner.join()
-            _tell(table(f"while a full run goes round ({runs[0]} ended)", rounds["nightly"]))
-        if worker.poll() is not None:
-            raise RuntimeError(f"the worker ended: {(folder / 'worker.log').read_text()}")
-        if options.json:
-            told: dict[str, Any] = {name: [vars(sale) for sale in sales] for name, sales in rounds.items()}
-            options.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
-
-
-def _full_run(environ: Mapping[str, str], log: Path) -> None:
-    with log.open("wb") as output:
-        subprocess.run(
-            [*ETALON, "run", "--full"],
-            env=dict(environ),
-            cwd=ROOT,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,  # the sandbox's planted losses make its checks fail; the log tells
-        )
-
-
-def _tell(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=1).ok
-    except requests.RequestException:
-        return False
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        service = opened(asked, stack)
+        rounds = {"at rest": a_round(service, asked.events, asked.pause_s)}
+        tell(table(f"at rest ({machine()})", rounds["at rest"]))
+        if asked.during_full_run:
+            with service.full_runs_going_round() as ended:
+                time.sleep(5)
+                rounds["full run"] = a_round(service, asked.events, asked.pause_s)
+                told = f"while full runs go round ({len(ended)} ended: {', '.join(sorted(set(ended))) or 'none'}; {machine()})"
+            tell(table(told, rounds["full run"]))
+        if asked.json:
+            of_rounds = {name: [vars(sale) for sale in sales] for name, sales in rounds.items()}
+            asked.json.write_text(json.dumps(of_rounds, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
