@@ -19,6 +19,9 @@ import yaml
 
 from assets.names import WRITER_POOL
 
+POSTGRES_VARIABLE = "DAGSTER_POSTGRES_URL"
+"""Holds the address of the instance's database, password included; `dagster.yaml` only names it."""
+
 HOST_TAG = "etalon/host"
 PROCESS_TAG = "etalon/process"
 
@@ -47,7 +50,7 @@ def postgres_url_for_dagster(url: str) -> str:
 def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
     """The content of `dagster.yaml` for an instance whose files live in ``home``."""
     return {
-        **(_sqlite_storage(home / "storage") if postgres_url is None else _postgres_storage(postgres_url)),
+        **(_sqlite_storage(home / "storage") if postgres_url is None else _postgres_storage()),
         "local_artifact_storage": {
             "module": "dagster._core.storage.root",
             "class": "LocalArtifactStorage",
@@ -98,8 +101,14 @@ def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
     }
 
 
-def _postgres_storage(url: str) -> dict[str, Any]:
-    return {"storage": {"postgres": {"postgres_url": postgres_url_for_dagster(url)}}}
+def _postgres_storage() -> dict[str, Any]:
+    # By name: Dagster hands this configuration to its code servers as an argument, which `ps` shows to everybody.
+    return {"storage": {"postgres": {"postgres_url": {"env": POSTGRES_VARIABLE}}}}
+
+
+def postgres_environment(postgres_url: str | None) -> dict[str, str]:
+    """What a process that opens the instance has in its environment."""
+    return {} if postgres_url is None else {POSTGRES_VARIABLE: postgres_url_for_dagster(postgres_url)}
 
 
 def _sqlite_storage(base_dir: Path) -> dict[str, Any]:
@@ -116,7 +125,7 @@ def _sqlite_storage(base_dir: Path) -> dict[str, Any]:
 
 
 def write_instance_config(home: Path, postgres_url: str | None) -> Path:
-    """Write `dagster.yaml` in ``home`` (readable by its owner only: it may hold the database's password) and return ``home``."""
+    """Write `dagster.yaml` in ``home`` (readable by its owner only; it holds no password) and return ``home``."""
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     text = "# Written by Étalon on every start; change the ETALON_* settings instead.\n" + yaml.safe_dump(
@@ -133,7 +142,11 @@ def write_instance_config(home: Path, postgres_url: str | None) -> Path:
 
 @contextmanager
 def open_instance(home: Path, postgres_url: str | None) -> Iterator[dg.DagsterInstance]:
-    """The instance in ``home``, ready: configuration written, writer's pool limited to one, slots of dead runs freed."""
+    """The instance in ``home``, ready: configuration written, writer's pool limited to one, slots of dead runs freed.
+
+    The database's address is put into this process's environment, where the configuration and what the process starts find it.
+    """
+    os.environ.update(postgres_environment(postgres_url))
     with dg.DagsterInstance.from_config(str(write_instance_config(home, postgres_url))) as instance:
         if postgres_url is not None:
             # Without a pool Dagster's Postgres storage opens a connection for every query: 15 ms an event instead of 2 to 5.

@@ -12,7 +12,7 @@ import dagster as dg
 
 from assets.runtime import Runtime
 from assets.stock_book import lane_channels
-from orchestration.instance import MODE_TAG, open_instance
+from orchestration.instance import MODE_TAG, open_instance, postgres_environment
 from orchestration.jobs import NIGHTLY_FULL, full_config
 from orchestration.service import private_postgres
 from orchestration.service.graphql import launch_job
@@ -85,12 +85,15 @@ def children_environment(
     """What the processes of the service get: ``environ``, and what only the service knows."""
     return {
         **environ,
+        **postgres_environment(postgres_url),
         POSTGRES_URL: postgres_url,
         REPORT_URL: settings.variables.get(REPORT_URL) or ports.url(ports.report),
         # What a file named was read from it: a process that is given both would refuse to start.
         f"{POSTGRES_URL}{IN_FILE}": "",
         f"{REPORT_URL}{IN_FILE}": "",
         SERVICE: "1",
+        # On a machine that is busy a run's process takes its time; what is given up after a minute starts nevertheless, and is repeated.
+        "DAGSTER_GRPC_TIMEOUT_SECONDS": environ.get("DAGSTER_GRPC_TIMEOUT_SECONDS", "300"),
         "DAGSTER_HOME": str(settings.dagster_dir),
         "PYTHONUNBUFFERED": "1",
     }

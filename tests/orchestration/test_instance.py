@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from assets.names import WRITER_POOL
 from orchestration.instance import (
     HOST_TAG,
+    POSTGRES_VARIABLE,
     PROCESS_TAG,
     free_dead_runs,
     open_instance,
@@ -89,3 +91,15 @@ def test_a_pid_used_again_is_not_the_same_process(tmp_path: Path) -> None:
     with open_instance(tmp_path / "other", None) as instance:
         _run(instance, {**process_tags(), HOST_TAG: "elsewhere", PROCESS_TAG: json.dumps([1, "1"])})
         assert free_dead_runs(instance) == []
+
+
+def test_the_configuration_names_the_databases_address_and_does_not_hold_it(
+    tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster gives the configuration to its code servers as an argument: what stands in it, `ps` shows."""
+    monkeypatch.setenv(POSTGRES_VARIABLE, "")
+    password = str(urlsplit(postgres_url).password)
+    with open_instance(tmp_path / "dagster", postgres_url) as instance:
+        assert instance.get_runs_count() == 0
+        assert password not in dg.serialize_value(instance.get_ref())
+    assert password not in (tmp_path / "dagster/dagster.yaml").read_text(encoding="utf-8")
