@@ -25,7 +25,7 @@ from resources.operations.watching import ExchangeTotal
 LAST_PRIORITY = "-1000"
 """Steps of a run are taken by priority: these depend on nothing, so they run when all that could run has run, whatever failed."""
 
-SHOWN_EXCHANGES, SHOWN_CLOSED = 50, 20
+SHOWN_EXCHANGES, SHOWN_CLOSED = 50, 8
 SHOWN_IN_PAGE = 800
 """Characters of Markdown: the UI puts texts of a thousand and more behind a link."""
 TOTALS_OF = timedelta(days=1)
@@ -115,13 +115,11 @@ def incident_metadata(runtime: Runtime, look: Look) -> dict[str, dg.MetadataValu
             )
         ),
         "ended last": dg.MetadataValue.md(
-            markdown_table(
-                ("incident", "kind", "where", "since", "until", "how"),
-                [
-                    (one.incident_id, one.kind, one.origin, _minute(one.since_at), _minute(one.closed_at), one.status)
-                    for one in ended
-                ],
+            "\n".join(
+                f"- **{one.incident_id}** {plain(shortened(f'{one.kind} {one.place}', 70))}, {one.status} {_minute(one.closed_at)}"
+                for one in ended
             )
+            or "none yet"
         ),
         "opened, worse, over": dg.MetadataValue.text(
             f"{len(look.refreshed.opened)}, {len(look.refreshed.worsened)}, {len(look.refreshed.closed)}"

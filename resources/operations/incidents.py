@@ -177,11 +177,15 @@ class Incident:
         return self.muted_until_at is not None and self.muted_until_at > now
 
     @property
+    def place(self) -> str:
+        """`shop_fr.orders`, or the system alone."""
+        return f"{self.system_code}.{self.stream}" if self.stream else self.system_code
+
+    @property
     def origin(self) -> str:
         """`shop_fr.orders, file x.csv, line 3, request 17`: the parts that are known."""
-        place = f"{self.system_code}.{self.stream}" if self.stream else self.system_code
         parts = [("channel", self.channel_code), ("file", self.file), ("line", self.line), ("request", self.request_id)]
-        return ", ".join([place, *(f"{name} {value}" for name, value in parts if value is not None)])
+        return ", ".join([self.place, *(f"{name} {value}" for name, value in parts if value is not None)])
 
 
 @dataclass(frozen=True)
