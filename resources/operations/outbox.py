@@ -252,20 +252,29 @@ class Outbox:
     ) -> list[OutboxRow]:
         """Take up to ``limit`` rows that may be sent now, oldest first; they are this worker's for ``lease_s`` seconds.
 
+        All that waits for an item comes with its first row, over the limit if need be: a price and its promotion can only be
+        judged together.
         Rows whose worker let the lease run out come back, before anything newer for the same place; their attempt may have been
         done. A clock that was put back keeps no row for ever: see :data:`CLOCK_SKEW`.
         """
         busy = outbox.alias("busy")
         is_busy = sa.exists().where(busy.c.claimed_key == outbox.c.value_key)
         due, expired = _due(now)
-        statement = sa.select(outbox).where(outbox.c.target == target, (due & ~is_busy) | expired)
+        ready = sa.select(outbox).where(outbox.c.target == target, (due & ~is_busy) | expired)
         if origins is not None:
-            statement = statement.where(outbox.c.origin.in_(origins))
-        statement = statement.order_by(outbox.c.outbox_id).limit(limit)
+            ready = ready.where(outbox.c.origin.in_(origins))
         with moving(self._transactions) as connection:
-            found = [dict(row) for row in connection.execute(statement).mappings()]
+            first = ready.order_by(outbox.c.outbox_id).limit(limit)
+            found = [dict(row) for row in connection.execute(first).mappings()]
             if not found:
                 return []
+            if len(found) == limit:
+                taken_ids = [row["outbox_id"] for row in found]
+                others = ready.where(
+                    outbox.c.external_id.in_({row["external_id"] for row in found}),
+                    outbox.c.outbox_id.not_in(taken_ids),
+                ).order_by(outbox.c.outbox_id)
+                found += [dict(row) for row in connection.execute(others).mappings()]
             lease_until_at = now + timedelta(seconds=lease_s)
             connection.execute(
                 sa.update(outbox)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -162,6 +163,17 @@ def test_a_claim_is_of_one_target_and_of_the_origins_asked_for(operations: Opera
     assert afters(claim(operations, clock, origins=["plan"])) == [("b", 2)]
     assert operations.outbox.due(NOW) == {"shop": 1, "other": 1}
     assert operations.outbox.due(NOW, origins=["plan"]) == {}
+
+
+def test_what_belongs_to_one_item_is_claimed_together(either: Operations, clock: Clock) -> None:
+    """Given a price and, far behind it, its promotion, expect both in one claim whatever its limit."""
+    promotion = {"minor": 900, "starts_at": None, "ends_at": None}
+    price = replace(write("a", 1_000), entity="channel_price", attribute="regular_minor")
+    others = [write(f"other-{number}", number) for number in range(5)]
+    either.outbox.put([price, *others, replace(price, attribute="promotion", after=promotion)], now=NOW)
+    first = either.outbox.claim("shop", worker="w1", now=NOW, limit=2)
+    assert afters(first) == [("a", 1_000), ("other-0", 0), ("a", promotion)]
+    assert len(claim(either, clock, "w2")) == 4
 
 
 def test_settling_writes_rows_receipts_and_journal_or_nothing(operations: Operations, clock: Clock) -> None:
