@@ -12,6 +12,7 @@ Belongs here: storing. What is wrong is found by `resources.incidents`, and told
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,7 @@ refresh = sa.Table(
 )
 
 _REFRESH = "incidents"
+LONGEST_FINGERPRINT = 255
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,9 @@ class Signal:
     @property
     def fingerprint(self) -> str:
         """Kind and origin: the same trouble, seen again, has the same one."""
-        return ":".join((self.kind, self.system_code, self.stream or "", self.channel_code or "", self.key))[:255]
+        text = ":".join((self.kind, self.system_code, self.stream or "", self.channel_code or "", self.key))
+        # Names of two files may differ at their ends alone.
+        return text if len(text) <= LONGEST_FINGERPRINT else f"{text[:190]}:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,19 @@ def test_it_opens_and_closes_with_what_the_store_holds(world: World) -> None:
     assert world.later(DAY).refresh().open_qty == 0
 
 
+def test_two_files_with_long_names_are_two_incidents(world: World) -> None:
+    names = [f"{'X' * 240}_{number}.csv" for number in (1, 2)]
+    world.read(
+        "erp",
+        "erp_stock",
+        outcome="incomplete",
+        error="x",
+        receipts=[world.file(name, sequence=n) for n, name in enumerate(names)],
+    )
+    assert len(world.refresh().opened) == 2
+    assert {one.file for one in world.open()} == set(names)
+
+
 def test_the_same_on_postgres(postgres_url: str) -> None:
     """The store's own moves speak to PostgreSQL as they do to SQLite."""
     operations = Operations.open(sqlalchemy_postgres_url(postgres_url), data_dir=Path("/nonexistent"))
