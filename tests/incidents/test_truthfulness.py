@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import requests
 
-from resources.connectors import woocommerce
+from resources.connectors import prestashop, woocommerce
 from resources.connectors.sdk.http import RetryPolicy
 from resources.connectors.sdk.stream import Connector
 from resources.incidents import refresh_incidents
 from resources.operations.incidents import Impact, Incident
 from sandbox.servers.faults import Fault
+from sandbox.servers.prestashop import PrestaShopServer
 from sandbox.servers.woocommerce import WooCommerceServer
 from tests.connectors.support import TOKENISER, retailer, system
 from tests.connectors.tiny_shop import NOW, tiny_shop
@@ -30,7 +31,7 @@ KEY = "K" * 32
 class Shop:
     """A shop's server, its connector, and the ids of the requests that were sent, by what they asked."""
 
-    server: WooCommerceServer
+    server: WooCommerceServer | PrestaShopServer
     connector: Connector
     stores: Stores
     sent: dict[str, str] = field(default_factory=dict)
@@ -120,3 +121,40 @@ def test_a_slow_shop_is_no_incident(shop: Shop) -> None:
     shop.server.faults.add(Fault("slow", seconds=0.01))
     shop.read_all()
     assert shop.incidents() == []
+
+
+@pytest.fixture
+def presta(tmp_path: Path) -> Iterator[Shop]:
+    server = PrestaShopServer(tiny_shop(), key=KEY, clock=lambda: NOW)
+    sent: dict[str, str] = {}
+
+    class Recording(requests.Session):
+        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+            sent[str(request.headers["X-Request-Id"])] = str(request.path_url)
+            return super().send(request, **options)
+
+    connector: Connector = prestashop.build(
+        system("prestashop", url=server.start(), key=KEY, page_size=5, workers=1),
+        retailer=retailer(),
+        tokeniser=TOKENISER,
+        clock=lambda: datetime.now(UTC),
+        sleep=lambda seconds: None,
+        retry=RetryPolicy(attempts=2),
+        session_factory=Recording,
+    )
+    yield Shop(server, connector, Stores.open(tmp_path), sent)
+    server.stop()
+
+
+@pytest.mark.parametrize(("kind", "told"), FAULTS)
+def test_a_request_that_breaks_is_named_of_the_other_kind_of_shop_too(presta: Shop, kind: Any, told: str) -> None:
+    presta.server.faults.add(Fault(kind, pattern=r"/customers\?", seconds=1))
+    presta.read_all()
+    found = presta.incidents()
+    assert {(one.kind, one.system_code, one.stream) for one in found} == {("reading_failed", "shop", "customers")}
+    [one] = found
+    assert told in one.what
+    assert "/customers" in presta.sent[str(one.request_id)]
+    presta.server.faults.clear()
+    presta.read_all()
+    assert presta.incidents() == []
