@@ -6,6 +6,7 @@ which compares before it writes, finds it `unchanged`.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ LEASE_S = 600.0
 """How long a worker may take for one batch: a shop that answers one item a second is slow, not dead."""
 
 EXAMPLES = 3
+
+_log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 Told = Callable[[int], None]
@@ -109,10 +112,39 @@ def _send(connector: WritingConnector, rows: Sequence[OutboxRow], now: datetime)
         Write(row.key, row.entity, row.external_id, row.attribute, row.before, row.after, row.location_code)
         for row in rows
     ]
-    results = connector.write(writes, now=now)
+    try:
+        results = connector.write(writes, now=now)
+    except EtalonError:
+        raise
+    except Exception:
+        # A mistake of ours that one value brings out: it must not keep all the others from the channel for ever.
+        _log.exception(
+            "the connector of %s failed on %d writes; each item is tried alone", connector.system_code, len(writes)
+        )
+        results = _one_by_one(connector, writes, now)
     if [result.key for result in results] != [write.key for write in writes]:
         raise ValueError(f"the connector of {connector.system_code} did not answer each write, in the order asked")
     return [_credited(row, result) for row, result in zip(rows, results, strict=True)]
+
+
+def _one_by_one(connector: WritingConnector, writes: Sequence[Write], now: datetime) -> list[WriteResult]:
+    """Item by item; the one that the connector fails on is tried again later, and becomes a dead letter that says so."""
+    items: dict[str, list[Write]] = {}
+    for write in writes:
+        items.setdefault(write.external_id, []).append(write)
+    found: dict[str, WriteResult] = {}
+    for alone in items.values():
+        try:
+            answers = connector.write(alone, now=now)
+        except EtalonError as error:
+            wished = error.retry_after_s if isinstance(error, RetryableError) else None
+            answers = [WriteResult(write.key, "retry", reason=str(error), retry_after_s=wished) for write in alone]
+        except Exception as error:
+            _log.exception("the connector of %s failed on %s", connector.system_code, alone[0].external_id)
+            reason = f"Étalon's own connector failed on it ({type(error).__name__}); the log of the run says where"
+            answers = [WriteResult(write.key, "retry", reason=reason) for write in alone]
+        found |= {answer.key: answer for answer in answers}
+    return [found[write.key] for write in writes if write.key in found]
 
 
 def _credited(row: OutboxRow, result: WriteResult) -> WriteResult:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import pytest
 
-from resources.connectors.sdk.writing import Write, WritingConnector
+from resources.connectors.sdk.writing import Write, WriteResult, WritingConnector
 from resources.errors import PermanentError, RetryableError
 from resources.operations import Operations
 from resources.operations.plans import Plan, PlanLine
@@ -181,6 +184,30 @@ def test_a_connector_that_answers_out_of_order_is_found_out(operations: Operatio
     begin(operations, clock, [line(item, STOCK[1], 1, 2) for item in "ab"])
     with pytest.raises(ValueError, match="in the order asked"):
         apply(operations, shop, clock)
+
+
+def test_a_value_that_our_own_connector_fails_on_keeps_no_other_from_the_channel(
+    operations: Operations, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Given a mistake of ours that one item brings out, expect the others written, and that one a dead letter in the end."""
+
+    class Mistaken(FakeShop):
+        def write(self, writes: Sequence[Write], *, now: datetime) -> list[WriteResult]:
+            if any(write.external_id == "b" for write in writes):
+                raise KeyError("b")
+            return super().write(writes, now=now)
+
+    shop = Mistaken(values={place(item): 1 for item in "abc"})
+    begin(operations, clock, [line(item, STOCK[1], 1, 2) for item in "abc"])
+    assert apply(operations, shop, clock).outcomes == {"applied": 2, "retry": 1}
+    assert [shop.values[place(item)] for item in "abc"] == [2, 1, 2]
+    assert "KeyError" in caplog.text
+    while operations.outbox.open_rows():
+        clock.pass_(hours=3)
+        apply(operations, shop, clock)
+    (letter,) = operations.outbox.dead_letters()
+    assert letter.external_id == "b"
+    assert "own connector failed on it (KeyError)" in (letter.error or "")
 
 
 def test_a_race_inside_the_write_is_seen_by_the_reading_after(operations: Operations, clock: Clock) -> None:
