@@ -116,7 +116,7 @@ def _send(connector: WritingConnector, rows: Sequence[OutboxRow], now: datetime)
         results = connector.write(writes, now=now)
     except EtalonError:
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged, and what it was about ends as a dead letter
         # A mistake of ours that one value brings out: it must not keep all the others from the channel for ever.
         _log.exception(
             "the connector of %s failed on %d writes; each item is tried alone", connector.system_code, len(writes)
@@ -139,7 +139,7 @@ def _one_by_one(connector: WritingConnector, writes: Sequence[Write], now: datet
         except EtalonError as error:
             wished = error.retry_after_s if isinstance(error, RetryableError) else None
             answers = [WriteResult(write.key, "retry", reason=str(error), retry_after_s=wished) for write in alone]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the same
             _log.exception("the connector of %s failed on %s", connector.system_code, alone[0].external_id)
             reason = f"Étalon's own connector failed on it ({type(error).__name__}); the log of the run says where"
             answers = [WriteResult(write.key, "retry", reason=reason) for write in alone]
