@@ -101,6 +101,10 @@ def test_every_answer_has_the_headers_that_browsers_need(proxy: Proxy) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["X-Frame-Options"] == "DENY"
         assert len(headers["X-Request-Id"]) == 32
+        assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    report = proxy.ask("/report/report.html", who=VIEWER, address="127.0.2.3").headers
+    assert report["Content-Security-Policy"].startswith("sandbox "), "no page of data acts as who reads it"
+    assert "allow-same-origin" not in report["Content-Security-Policy"]
 
 
 def test_plain_http_only_leads_to_tls(proxy: Proxy) -> None:
