@@ -12,6 +12,8 @@ from orchestration.event_pruning import PrunedInstance, prune_instance
 from resources.pruning import Pruned, prune
 
 HOUSEKEEPING = "housekeeping"
+HINTS_KEPT = timedelta(days=7)
+"""How long readings of single rows stay at most: each sale makes some small files and rows, and every night reads the same whole."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,19 @@ def housekeep(runtime: Runtime, instance: dg.DagsterInstance, ages: Ages, *, onl
     """Remove what is old and done with. Started again after it was killed, it finishes what is left."""
     now = runtime.settings.clock()()
     return Housekept(
-        files=prune(runtime.operations, runtime.landing, before=now - ages.raw, only_count=only_count),
+        files=prune(
+            runtime.operations,
+            runtime.landing,
+            before=now - ages.raw,
+            hints_before=now - min(ages.raw, HINTS_KEPT),
+            only_count=only_count,
+        ),
         instance=prune_instance(instance, before=now - ages.runs, only_count=only_count),
-        operations=runtime.operations.prune(before=now - ages.operations, only_count=only_count),
+        operations=runtime.operations.prune(
+            before=now - ages.operations,
+            hints_before=now - min(ages.operations, HINTS_KEPT),
+            only_count=only_count,
+        ),
     )
 
 

@@ -24,13 +24,21 @@ class Pruned:
     waiting_qty: int
 
 
-def prune(operations: Operations, landing: Landing, *, before: datetime, only_count: bool = False) -> Pruned:
+def prune(
+    operations: Operations,
+    landing: Landing,
+    *,
+    before: datetime,
+    hints_before: datetime | None = None,
+    only_count: bool = False,
+) -> Pruned:
     """Remove raw payloads and loaded canonical files of extracts that ended before ``before`` (aware).
 
+    ``hints_before``: the instant for readings of single rows: some small files for each sale, all of which a later reading has too.
     Files go first and what is noted of them after, so a pruning that dies half way is finished by the next one.
     """
     raw_extracts, raw_bytes, files, file_bytes, waiting = 0, 0, 0, 0, 0
-    for old in operations.ended_extracts(before=before):
+    for old in operations.ended_extracts(before=before, hints_before=hints_before):
         waiting += old.is_waiting
         if not old.is_waiting:
             freed = landing.raw_bytes(old.system_code, old.stream, old.extract_id)

@@ -112,16 +112,27 @@ PRUNED: Mapping[str, Condition] = {
 """Tables whose old rows go, in the order in which they may: what points at another goes before it."""
 
 
-def prune_operations(transactions: Transactions, *, before: datetime, only_count: bool = False) -> dict[str, int]:
+OF_HINTS = frozenset({"hint", "extract_entity", "refused_key", "extract"})
+"""Tables that get rows with each sale, and of which only those rows go: nobody asks for them once the main job has read everything."""
+
+
+def prune_operations(
+    transactions: Transactions,
+    *,
+    before: datetime,
+    hints_before: datetime | None = None,
+    only_count: bool = False,
+) -> dict[str, int]:
     """Remove what was settled before ``before`` (aware); gives the rows of each table that went, or would.
 
+    ``hints_before``: the instant for hints and for readings of single rows.
     A plan that is gone can no longer be reverted.
     """
     removed: dict[str, int] = {}
     with transactions.writing() as connection:
         for name, condition in PRUNED.items():
             table = metadata.tables[name]
-            where = condition(table, before)
+            where = condition(table, (hints_before or before) if name in OF_HINTS else before)
             if only_count:
                 query = sa.select(sa.func.count()).select_from(table).where(where)
                 removed[name] = connection.scalar(query) or 0

@@ -110,9 +110,11 @@ class Operations:
         """Give its connections back."""
         self._engine.dispose()
 
-    def prune(self, *, before: datetime, only_count: bool = False) -> dict[str, int]:
+    def prune(
+        self, *, before: datetime, hints_before: datetime | None = None, only_count: bool = False
+    ) -> dict[str, int]:
         """Remove what was settled before ``before`` (aware); gives the rows of each table that went, or would. See `retention`."""
-        return prune_operations(self._transactions, before=before, only_count=only_count)
+        return prune_operations(self._transactions, before=before, hints_before=hints_before, only_count=only_count)
 
     # -- extracts ------------------------------------------------------------------------------------------------------
 
@@ -401,10 +403,19 @@ class Operations:
                 )
             )
 
-    def ended_extracts(self, *, before: datetime) -> list[EndedExtract]:
-        """Extracts that ended before an instant, oldest first, with their canonical files that are in the warehouse."""
+    def ended_extracts(self, *, before: datetime, hints_before: datetime | None = None) -> list[EndedExtract]:
+        """Extracts that ended before an instant, oldest first, with their canonical files that are in the warehouse.
+
+        ``hints_before``: the instant for readings of single rows.
+        """
         extract, entity, file = t.extract.c, t.extract_entity.c, t.canonical_file.c
-        is_old = sa.and_(extract.outcome != RUNNING, extract.finished_at < before)
+        is_old = sa.and_(
+            extract.outcome != RUNNING,
+            sa.or_(
+                extract.finished_at < before,
+                sa.and_(extract.kind == "hint", extract.finished_at < (hints_before or before)),
+            ),
+        )
         with self._reading() as connection:
             ended = connection.execute(
                 sa.select(extract.extract_id, extract.system_code, extract.stream)

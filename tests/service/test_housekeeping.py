@@ -116,6 +116,20 @@ GIVEN: dict[str, list[tuple[dict[str, Any], bool]]] = {
 }
 
 
+def test_hints_go_sooner_than_the_rest(operations: Operations) -> None:
+    with operations._transactions.writing() as connection:
+        for name in ("exchange", "hint", "extract"):
+            for values, _ in GIVEN[name]:
+                connection.execute(sa.insert(metadata.tables[name]).values(row(name, **values)))
+    operations.prune(before=OLD - timedelta(days=1), hints_before=NOW)
+    with operations._transactions.reading() as connection:
+        left = {
+            name: connection.scalar(sa.select(sa.func.count()).select_from(metadata.tables[name]))
+            for name in ("exchange", "hint", "extract")
+        }
+    assert left == {"exchange": 2, "hint": 1, "extract": 1}, "the hint that waits, and the reading of a whole stream"
+
+
 def test_what_is_settled_and_old_goes_and_the_rest_stays(operations: Operations) -> None:
     with operations._transactions.writing() as connection:
         for name, rows in GIVEN.items():
