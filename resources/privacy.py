@@ -30,6 +30,8 @@ PersonalKind = Literal["email", "phone", "name"]
 _HEADER: Final = b"ETL\x01"  # format version 1: AES-256-GCM, 12-byte nonce, 16-byte tag
 _NONCE_BYTES: Final = 12
 _NO_DIGITS: Final = re.compile(r"[^0-9]+")
+MINIMUM_PHONE_DIGITS: Final = 6
+"""What is shorter is no phone, but a filler or an extension that would join strangers."""
 
 
 def derive_key(secret_key: bytes, purpose: str) -> bytes:
@@ -53,7 +55,7 @@ def normalise_phone(value: str) -> str | None:
         digits = digits[2:]
     elif len(digits) == 10 and digits.startswith("0"):
         digits = f"33{digits[1:]}"
-    return digits if len(digits) >= 6 else None
+    return digits if len(digits) >= MINIMUM_PHONE_DIGITS else None
 
 
 def normalise_name(value: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,10 +10,18 @@ from typing import Any, Protocol
 import duckdb
 
 from resources.errors import PermanentError, Where
-from resources.privacy import PersonalValue, Tokeniser, normalise_email, normalise_name, normalise_phone
+from resources.privacy import (
+    MINIMUM_PHONE_DIGITS,
+    PersonalValue,
+    Tokeniser,
+    normalise_email,
+    normalise_name,
+    normalise_phone,
+)
 
 _CUSTOMER_KEYS = frozenset({"customer_id", "id_customer"})
 _ORDER_KEYS = frozenset({"order_id", "id_order", "parent_id"})
+_NO_DIGITS = re.compile(r"\D+")
 
 
 class KeepsValues(Protocol):
@@ -66,8 +75,10 @@ class Person:
             return True
         if not self.phones:
             return False
-        digits = "".join(character for character in text if character.isdigit())
-        return any(phone in digits or normalise_phone(text) == phone for phone in self.phones)
+        digits = _NO_DIGITS.sub("", text)
+        if len(digits) < MINIMUM_PHONE_DIGITS:  # most texts: no phone is that short
+            return False
+        return any(phone in digits for phone in self.phones) or normalise_phone(text) in self.phones
 
 
 def texts(value: Any) -> Iterator[str]:
