@@ -105,7 +105,10 @@ def rounds() -> dict[str, Round]:
                     "shop_fr", Fault("html_error", r"/api/customers\?"), each("reading_failed", "shop_fr", "customers")
                 ),
                 "PrestaShop sends half a body, always": Drill(
-                    "shop_fr", Fault("truncated", r"/api/orders\?"), each("reading_failed", "shop_fr", "orders")
+                    # Slips are read through the shop's orders.
+                    "shop_fr",
+                    Fault("truncated", r"/api/orders\?"),
+                    each("reading_failed", "shop_fr", "orders", "order_slip"),
                 ),
                 "the warehouse's folder is gone for an hour": Drill("wms", None, each("reading_failed", "wms", *WMS)),
             }
@@ -113,11 +116,11 @@ def rounds() -> dict[str, Round]:
         "now and then": Round(
             {
                 "WooCommerce limits the rate": Drill(
-                    "shop_be", Fault("too_many_requests", r"/wc/v3/products", probability=0.3, seed=5, seconds=30)
+                    "shop_be", Fault("too_many_requests", r"/wc/v3/products", first=2, seconds=30)
                 ),
                 "one row in a hundred is broken": Drill(
                     "shop_be",
-                    Fault("break_rows", r"/wc/v3/orders\?", share=0.01),
+                    Fault("break_rows", r"/wc/v3/orders\?", share=0.01, seed=75),
                     each("rows_quarantined", "shop_be", "orders"),
                 ),
                 "rows vanish": Drill(
