@@ -127,6 +127,9 @@ def final_state(runtime: Runtime) -> State:
     state["incidents"] = sorted(
         repr((incident.kind, incident.system_code, incident.stream, incident.file))
         for incident in operations.incidents.find(status="open")
+        # Refused rows are told by their share of the last reading. A file is read once, so after a second run, whatever the first one
+        # did, that share is of nothing; the rows themselves are compared above.
+        if not (incident.kind == "rows_quarantined" and incident.file is not None)
     )
     assert len(state["canonical.order"]) > 1_000
     return state
