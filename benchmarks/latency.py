@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 
 from benchmarks.live_service import SHOPS, LiveService, Shops, arguments, machine, opened, percentiles, tell
 from resources.fast_lane.book import Book, Listing
+from resources.fast_lane.events import OrderEvent
 from resources.fast_lane.snapshot import load
 from resources.operations import Operations
 
@@ -47,6 +48,19 @@ class Sale:
     kind: str
     seconds: dict[str, float]
     parts: dict[str, float] = field(default_factory=dict)
+
+
+def usable_targets(service: LiveService) -> list[Target]:
+    """Targets by the last stock book and what was sold since."""
+    snapshot = load(service.runtime.settings.data_dir)
+    if snapshot is None:
+        raise SystemExit("there is no stock book yet: let the first full run end")
+    book = Book(snapshot)
+    book.apply([OrderEvent.of(order) for order in service.runtime.operations.lane.orders()], now=datetime.now(UTC))
+    found = targets(book, service.shops)
+    if not found:
+        raise SystemExit("no product shows alike in both shops: ask for a larger sandbox (--scale)")
+    return found
 
 
 def targets(book: Book, shops: Shops) -> list[Target]:
@@ -167,12 +181,7 @@ def table(title: str, sales: Sequence[Sale]) -> str:
 
 def a_round(service: LiveService, events: int, pause_s: float) -> list[Sale]:
     """Sell ``events`` times, kinds in turn."""
-    snapshot = load(service.runtime.settings.data_dir)
-    if snapshot is None:
-        raise RuntimeError("there is no stock book")
-    usable = targets(Book(snapshot), service.shops)
-    if not usable:
-        raise RuntimeError("no product shows alike in both shops: ask for a larger sandbox")
+    usable = usable_targets(service)
     sales = []
     for number in range(events):
         sales.append(measure(service, KINDS[number % len(KINDS)], usable[number % len(usable)]))

@@ -22,12 +22,10 @@ import dagster as dg
 import polars as pl
 
 from assets.names import sync_key
-from benchmarks.latency import Target, targets
+from benchmarks.latency import Target, usable_targets
 from benchmarks.live_service import SHOPS, LiveService, arguments, machine, opened, percentiles, tell
 from orchestration.instance import SYNC_TAG, open_instance
 from orchestration.news import DIFFERENCE, ROW_COUNT
-from resources.fast_lane.book import Book
-from resources.fast_lane.snapshot import load
 from resources.sync.facts import COLUMNS, Difference, read_difference, write_difference
 
 ASK_EVERY_S, LONGEST_S = 0.02, 300.0
@@ -99,10 +97,7 @@ def measure(service: LiveService, instance: dg.DagsterInstance, channel: str, ta
 
 def a_round(service: LiveService, instance: dg.DagsterInstance, changes: int) -> list[Change]:
     """Shops in turn, one change after the other."""
-    snapshot = load(service.runtime.settings.data_dir)
-    if snapshot is None:
-        raise RuntimeError("there is no stock book")
-    usable = targets(Book(snapshot), service.shops)
+    usable = usable_targets(service)
     found = []
     for number in range(changes):
         channel = list(SHOPS)[number % len(SHOPS)]
