@@ -28,7 +28,8 @@ from resources.privacy import PiiStore, Sealer, Tokeniser
 from resources.retailer import Retailer, load_retailer
 from resources.retailer_tables import retailer_frames
 from resources.settings import OPERATIONS_FILE, Settings
-from resources.sql_project import SqlProject, load_project
+from resources.sql_cache import remembered_project
+from resources.sql_project import SqlProject
 from resources.warehouse import FullScope, LoadResult, Warehouse
 
 CALENDAR_BEHIND, CALENDAR_AHEAD = timedelta(days=400), timedelta(days=60)
@@ -207,7 +208,7 @@ def build_runtime(settings: Settings, *, report: Reporter = quiet, project: SqlP
     return Runtime(
         settings=settings,
         retailer=retailer,
-        project=load_project(settings.sql_dir) if project is None else project,
+        project=remembered_project(settings.sql_dir, settings.data_dir / "cache") if project is None else project,
         connectors={
             system.code: build_connector(system, retailer=retailer, tokeniser=tokeniser, clock=settings.clock())
             for system in retailer.systems

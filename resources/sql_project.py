@@ -111,13 +111,15 @@ class SqlModel:
 class SqlProject:
     """Every model in dependency order, and the checks that stand alone.
 
-    ``given``: `schema.table` -> column -> DuckDB type of the tables that models read and none makes.
+    ``given``: `schema.table` -> column -> DuckDB type of the tables that models read and none makes. ``known_lineage``: the lineage
+    where it was worked out before.
     """
 
     folder: Path
     models: Mapping[str, SqlModel]
     checks: tuple[Check, ...]
     given: Mapping[str, Mapping[str, str]] = field(repr=False)
+    known_lineage: Mapping[str, Mapping[str, tuple[ColumnSource, ...]]] | None = field(default=None, repr=False)
 
     def select(self, names: Collection[str] | None = None) -> list[SqlModel]:
         """Models in dependency order: all, or those named by `schema.model` or by a whole `schema`.
@@ -162,6 +164,8 @@ class SqlProject:
     @cached_property
     def lineage(self) -> Mapping[str, Mapping[str, tuple[ColumnSource, ...]]]:
         """Model -> column -> the columns of other tables it comes from. Worked out when first asked for."""
+        if self.known_lineage is not None:
+            return self.known_lineage
         known = {table: list(columns) for table, columns in self.given.items()}
         known |= {name: list(model.columns) for name, model in self.models.items()}
         return {name: column_lineage(model.expression, known) for name, model in self.models.items()}
