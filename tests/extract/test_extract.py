@@ -162,7 +162,8 @@ def test_each_reading_leaves_one_line_that_says_what_came_and_where_it_went_wron
     where = Where(system_code="src", stream="acknowledgements", request_id="r-17", line=4)
     stores.extract(Source(rows("1", "2"), lost=1), ORDERS)
     stores.extract(Source(rows("1", None, "3")), ORDERS)
-    stores.extract(Source(rows("1"), error=RetryableError("no answer", where=where)), ORDERS)
+    # Whole, or the cursor of the one before leaves it no row to fail on.
+    stores.extract(Source(rows("1"), error=RetryableError("no answer", where=where)), ORDERS, full=True)
     lines = [entry for entry in stores.operations.exchanges() if entry.kind == "extract"]
     assert [(e.direction, e.outcome, e.rows_qty, e.is_ok, e.request_id, e.line) for e in lines] == [
         ("in", "incomplete", 2, False, None, None),
