@@ -242,7 +242,7 @@ def test_an_unsigned_form_that_is_no_ping_is_refused(client: Client) -> None:
     assert client.post("/webhooks/shop_be", content=b"webhook_id=2&id=125", headers=form).status_code == 401
 
 
-def test_a_store_that_does_not_answer_makes_the_shop_try_again(tmp_path: Path) -> None:
+def test_a_store_that_does_not_answer_is_told_to_the_shop(tmp_path: Path) -> None:
     store = Operations.open(f"sqlite:///{tmp_path / 'operations.sqlite'}", data_dir=tmp_path)
     headers, body = recorded("order_created")
     with listening(store) as client:
