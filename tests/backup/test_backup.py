@@ -26,6 +26,7 @@ from resources.warehouse.lock import LockTimeout, writer_lock
 from tests.conftest import ROOT, SECRET_KEY
 from tests.orchestration.small import CATALOGUE, MemoryConnector, product, refused_product, small_runtime
 
+pytestmark = pytest.mark.xdist_group("backup")  # most look at one run and its backup
 TOKEN = "a" * 64
 
 

@@ -268,7 +268,7 @@ def invoke(*words: str) -> tuple[int, str]:
 
 def test_what_the_commands_show(at_hand: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given one failed reading, expect exit code 1 while it is open, 0 once it is muted or over, and what it touches on request."""
-    monkeypatch.setattr("orchestration.cli.incidents.console.width", 250, raising=False)
+    monkeypatch.setattr("orchestration.cli.incidents.console._width", 250)  # measured once, when it is made
     for words in (("incidents",), ("incidents", "list")):
         code, text = invoke(*words)
         assert code == 1

@@ -24,6 +24,7 @@ from resources.settings import Settings
 from resources.sql_project import SqlProject
 from tests.privacy.plain_text import files_that_show
 
+pytestmark = pytest.mark.xdist_group("secrets")  # one run for all of them
 PRESTA_KEY, WOO_KEY, WOO_SECRET = (
     "ZZCANARYPRESTAKEYZZCANARYPRESTAK",
     "ck_" + "zzcanarywoo" * 3,

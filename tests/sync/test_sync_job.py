@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from assets.runtime import Runtime, build_runtime
-from orchestration.cli import letters, plans, sync
+from orchestration.cli import letters, plans, sync, terminal
 from orchestration.cli.app import app
 from orchestration.decisions import APPROVE_PLAN, REJECT_PLAN, REVERT_PLAN
 from orchestration.definitions import build_definitions
@@ -78,6 +78,7 @@ def etalon(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> object:
     """The command line on this runtime."""
     for module in (plans, sync, letters):
         monkeypatch.setattr(module, "open_runtime", lambda *_: runtime)
+    monkeypatch.setattr(terminal.console, "_width", 250)  # a console measures its terminal once, when it is made
 
     def run(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(app, arguments, env={"COLUMNS": "250", "TERM": "dumb"})
