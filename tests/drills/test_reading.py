@@ -253,12 +253,12 @@ def test_nothing_else_is_blamed_and_the_state_is_that_of_no_fault(
 
 @pytest.mark.drill
 def test_the_disk_is_full_while_landing(here: Place, well: Well, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the fortieth canonical file on nothing can be written; at eleven there is room again."""
+    """From the twenty-first canonical file on nothing can be written; at eleven there is room again."""
     write, written = ExtractLanding.write_canonical, [0]
 
     def full(self: Any, *arguments: Any) -> Any:
         written[0] += 1
-        if written[0] > 40:
+        if written[0] > 20:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(self, *arguments)
 
@@ -266,9 +266,11 @@ def test_the_disk_is_full_while_landing(here: Place, well: Well, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(ExtractLanding, "write_canonical", full)
         read_and_build(runtime)
+    assert written[0] > 20, "the disk was never full"
     failed = [incident for incident in open_troubles(runtime) if incident.kind == "reading_failed"]
     assert failed
-    assert all("No space left" in incident.what for incident in failed), [incident.what for incident in failed]
+    # A stream with personal values tells the class of the error only.
+    assert all("OSError" in incident.what for incident in failed), [incident.what for incident in failed]
 
     later = here.runtime("drill", ELEVEN, keep=True)
     read_and_build(later, full=False)
