@@ -1,23 +1,43 @@
-"""Runs a measured job in a process of its own, several times, and tells what it cost. What a job does belongs to each benchmark.
+"""Runs measured jobs, ours and baselines in turn, each in a process of its own. What a job does belongs to each benchmark.
 
 CPU-seconds are user and system time of that process and of its children, whatever else the machine does meanwhile.
-Unix only, like what it measures with.
+A job of ours is a module that calls ``run_job_if_asked``; a baseline is a script of ``baselines/`` that another Python runs
+(``environments.py``), takes its arguments as one JSON text and prints ``{"rows_qty", "work_cpu_s", "told"}`` as its last line.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import statistics
-import subprocess
+import os
 import sys
 import time
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from benchmarks.processes import own_peak_rss_mb, run_measured
+from benchmarks.results import Goal, Line, Measure, report
+
+__all__ = [
+    "Goal",
+    "Job",
+    "Line",
+    "Measure",
+    "Outcome",
+    "Side",
+    "common_arguments",
+    "cpu_clock",
+    "measure",
+    "measure_interleaved",
+    "report",
+    "run_job_if_asked",
+]
+
+BASELINES = Path(__file__).resolve().parent / "baselines"
+ENVIRONMENTS = Path("data/bench-environments")
 
 Job = Callable[[dict[str, Any]], "Outcome"]
 """What is measured: takes the job's arguments, gives what came out. It runs alone in its process."""
@@ -33,43 +53,30 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One run. ``cpu_s``: the whole process, imports included; ``work_cpu_s``: the part that grows with the rows."""
+class Side:
+    """One side of a comparison: a ``module`` of ours, or a ``script`` in ``baselines/`` that ``python`` runs.
 
-    rows_qty: int
-    cpu_s: float
-    work_cpu_s: float
-    wall_s: float
-    peak_rss_mb: float
-    told: Mapping[str, Any]
-
-    @property
-    def rows_per_cpu_s(self) -> float:
-        """Rows per CPU-second of the whole process."""
-        return self.rows_qty / self.cpu_s
-
-
-@dataclass(frozen=True)
-class Line:
-    """The runs of one thing that was measured."""
+    ``given``: the job's arguments, as JSON; ``environ``: added to the process's environment.
+    """
 
     name: str
-    size: str
-    runs: Sequence[Measure]
+    given: Mapping[str, Any]
+    module: str | None = None
+    script: str | None = None
+    python: Path | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
-    def document(self) -> dict[str, Any]:
-        """For --json: every run, and minimum and median CPU-seconds."""
-        cpu = [run.cpu_s for run in self.runs]
-        return {
-            "name": self.name,
-            "size": self.size,
-            "rows": self.runs[0].rows_qty,
-            "cpu_s_min": min(cpu),
-            "cpu_s_median": statistics.median(cpu),
-            "rows_per_cpu_s": max(run.rows_per_cpu_s for run in self.runs),
-            "peak_rss_mb": max(run.peak_rss_mb for run in self.runs),
-            "runs": [asdict(run) for run in self.runs],
-        }
+    def __post_init__(self) -> None:
+        if (self.module is None) == (self.script is None):
+            raise ValueError(f"{self.name}: give either a module or a script")
+
+    @property
+    def command(self) -> list[str]:
+        """What is started."""
+        python = str(self.python) if self.python else sys.executable
+        if self.module is not None:
+            return [python, "-m", self.module, "--job", json.dumps(self.given)]
+        return [python, str(BASELINES / str(self.script)), json.dumps(self.given)]
 
 
 def common_arguments(description: str) -> ArgumentParser:
@@ -80,6 +87,18 @@ def common_arguments(description: str) -> ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print a JSON document instead of a table")
     parser.add_argument(
         "--profile", type=Path, help="write a cProfile of one run to this file (its times are inflated)"
+    )
+    parser.add_argument(
+        "--baselines",
+        action=BooleanOptionalAction,
+        default=True,
+        help="--no-baselines measures ours alone and needs no other environment",
+    )
+    parser.add_argument(
+        "--environments",
+        type=Path,
+        default=ENVIRONMENTS,
+        help=f"where the baselines' environments are made, once (default {ENVIRONMENTS})",
     )
     parser.add_argument("--job", help=SUPPRESS)
     return parser
@@ -92,7 +111,7 @@ def run_job_if_asked(arguments: Namespace, job: Job) -> bool:
     given = json.loads(arguments.job)
     profile = given.pop("profile", None)
     outcome = _profiled(job, given, profile) if profile else job(given)
-    sys.stdout.write(json.dumps({**asdict(outcome), "peak_rss_mb": _peak_rss_mb()}) + "\n")
+    sys.stdout.write(json.dumps({**asdict(outcome), "peak_rss_mb": own_peak_rss_mb()}) + "\n")
     return True
 
 
@@ -100,27 +119,22 @@ def measure(module: str, given: Mapping[str, Any], *, runs: int, profile: Path |
     """Run the job of ``module`` (``python -m module --job …``) ``runs`` times, each in a new process."""
     if profile is not None:
         given, runs = {**given, "profile": str(profile)}, 1
-    return [_one_run(module, given) for _ in range(runs)]
+    side = Side("ours", given, module=module)
+    return measure_interleaved([side], runs)["ours"]
 
 
-def report(lines: Sequence[Line], *, as_json: bool) -> None:
-    """Print the measures, as a table or as JSON."""
-    if as_json:
-        sys.stdout.write(json.dumps([line.document() for line in lines], indent=2) + "\n")
-        return
-    headings = ("measured", "size", "rows", "CPU-s min", "median", "rows/CPU-s", "of it work", "wall s", "peak MB")
-    cells = [headings, *(_cells(line) for line in lines)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
-    for row in cells:
-        texts = [
-            text.ljust(width) if column < 2 else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        sys.stdout.write("  ".join(texts).rstrip() + "\n")
-    for line in lines:
-        told = ", ".join(f"{name} {value}" for name, value in line.runs[-1].told.items())
-        if told:
-            sys.stdout.write(f"{line.name}: {told}\n")
+def measure_interleaved(sides: Sequence[Side], rounds: int) -> dict[str, list[Measure]]:
+    """Run every side once a round, one after another: what the machine does meanwhile then strikes all alike.
+
+    Each run is a new process. Gives the runs by the side's name. Raises RuntimeError when one fails.
+    """
+    measures: dict[str, list[Measure]] = {side.name: [] for side in sides}
+    if len(measures) < len(sides):
+        raise ValueError(f"sides share a name: {[side.name for side in sides]}")
+    for _ in range(rounds):
+        for side in sides:
+            measures[side.name].append(_one_run(side))
+    return measures
 
 
 @contextmanager
@@ -130,50 +144,34 @@ def cpu_clock() -> Iterator[Callable[[], float]]:
     yield lambda: time.process_time() - started
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    cpu = [run.cpu_s for run in line.runs]
-    best = min(line.runs, key=lambda run: run.cpu_s)
-    return (
-        line.name,
-        line.size,
-        f"{best.rows_qty:,}",
-        f"{best.cpu_s:.2f}",
-        f"{statistics.median(cpu):.2f}",
-        f"{best.rows_per_cpu_s:,.0f}",
-        f"{best.work_cpu_s:.2f}",
-        f"{min(run.wall_s for run in line.runs):.2f}",
-        f"{max(run.peak_rss_mb for run in line.runs):.0f}",
-    )
+def _one_run(side: Side) -> Measure:
+    spent = run_measured(side.command, environ=_environ(side))
+    lines = spent.told.splitlines()
+    try:
+        outcome = json.loads(lines[-1])
+        return Measure(
+            rows_qty=outcome["rows_qty"],
+            cpu_s=spent.cpu_s,
+            work_cpu_s=outcome["work_cpu_s"],
+            wall_s=spent.wall_s,
+            peak_rss_mb=max(spent.peak_rss_mb, outcome.get("peak_rss_mb", 0.0)),
+            told=outcome["told"],
+        )
+    except (IndexError, KeyError, json.JSONDecodeError) as error:
+        raise RuntimeError(f"{side.name} did not tell what came out, but: {lines[-3:]}") from error
 
 
-def _one_run(module: str, given: Mapping[str, Any]) -> Measure:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", module, "--job", json.dumps(given)], stdout=subprocess.PIPE, text=True, check=True
-    )
-    wall_s = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    outcome = json.loads(done.stdout.splitlines()[-1])
-    return Measure(
-        rows_qty=outcome["rows_qty"],
-        cpu_s=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        work_cpu_s=outcome["work_cpu_s"],
-        wall_s=wall_s,
-        peak_rss_mb=outcome["peak_rss_mb"],
-        told=outcome["told"],
-    )
-
-
-def _peak_rss_mb() -> float:
-    status = Path("/proc/self/status")
-    if status.exists():
-        # getrusage would tell the parent's peak too, which a process takes over when it starts
-        for line in status.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+def _environ(side: Side) -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if side.script is not None:
+        # a baseline sees nothing of ours, and talks to nobody
+        environ.pop("PYTHONPATH", None)
+        environ |= {
+            "DO_NOT_TRACK": "1",
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+        }
+    return {**environ, **side.environ}
 
 
 def _profiled(job: Job, given: dict[str, Any], path: str) -> Outcome:
