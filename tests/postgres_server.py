@@ -18,6 +18,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from resources.postgres_programs import find_postgres_program
+
 _START_TIMEOUT_S = 30
 USER = "etalon"
 
@@ -102,11 +104,9 @@ class PostgresServer:
 
 def find_binaries() -> Path | None:
     """The folder that holds initdb and postgres: on the path, or where Debian puts them; None when not installed."""
-    on_path = shutil.which("initdb")
-    if on_path and shutil.which("postgres"):
-        return Path(on_path).resolve().parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    return versions[-1].parent if versions else None
+    program = find_postgres_program("initdb")
+    folder = program.resolve().parent if program is not None else None
+    return folder if folder is not None and (folder / "postgres").exists() else None
 
 
 @contextmanager

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from orchestration.service.supervisor import Account, Program
 from resources.errors import ConfigurationError, PermanentError, Where
+from resources.postgres_programs import find_postgres_program
 from resources.settings import sqlalchemy_postgres_url
 
 USER, DATABASE = "etalon", "etalon"
@@ -61,12 +62,9 @@ class PrivatePostgres:
 
 def find_binaries() -> Path:
     """The folder with `initdb` and `postgres`: on the path, or where Debian puts them. Raises ConfigurationError without them."""
-    on_path = shutil.which("initdb")
-    if on_path and (Path(on_path).resolve().parent / "postgres").exists():
-        return Path(on_path).resolve().parent
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if versions:
-        return versions[-1].parent
+    program = find_postgres_program("initdb")
+    if program is not None and (program.resolve().parent / "postgres").exists():
+        return program.resolve().parent
     raise ConfigurationError(
         "PostgreSQL is not installed, and no address of one is given",
         where=Where(field="ETALON_POSTGRES_URL"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from resources.errors import PermanentError, Where
+from resources.postgres_programs import find_postgres_program
 
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
@@ -56,16 +56,13 @@ def postgres_tables_qty(url: str) -> int:
 
 def find_program(name: str) -> Path:
     """A program of PostgreSQL: on the path, or where Debian puts them. Raises PermanentError when it is not installed."""
-    on_path = shutil.which(name)
-    if on_path:
-        return Path(on_path)
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
-    if not found:
+    found = find_postgres_program(name)
+    if found is None:
         raise PermanentError(
             f"the program {name} is not installed",
             action="install PostgreSQL's client: apt-get install postgresql-client",
         )
-    return found[-1]
+    return found
 
 
 def _run(url: str, command: list[str], what: str) -> str:

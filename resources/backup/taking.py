@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from resources.backup.inventory import Inventory, key_print, list_files, write_i
 from resources.errors import PermanentError, Where
 from resources.settings import Settings
 from resources.warehouse import Warehouse
+from resources.warehouse.publish import copy_by_child
 
 DATABASES, FILES = "databases", "files"
 INSTANCE, OPERATIONS = "instance", "operations"
@@ -91,7 +91,9 @@ def take_backup(settings: Settings, warehouse: Warehouse, target: Path, *, with_
     _copy_all(others, data, partial / FILES)
     with warehouse.closed(purpose="backup") as files:
         for path in files:
-            _copy_by_child(path, partial / FILES / path.name)
+            copy = partial / FILES / path.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy_by_child(path, copy)
     inventory = Inventory(
         taken_at=now,
         release=version("etalon"),
@@ -127,16 +129,6 @@ def _copy_one(source: Path, target: Path) -> None:
     except FileNotFoundError:
         # Temporary files, and what housekeeping removes meanwhile, come and go; what matters is renamed into place and stays.
         target.unlink(missing_ok=True)
-
-
-def _copy_by_child(source: Path, target: Path) -> None:
-    """Another process copies: closing a descriptor of a DuckDB file in this one would drop DuckDB's own lock on it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["cp", "--reflink=auto", "--", str(source), str(target)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise PermanentError(f"the copy failed: {done.stderr.strip()}", where=Where(file=str(target)))
 
 
 def _sync(folder: Path) -> None:

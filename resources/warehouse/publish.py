@@ -80,10 +80,7 @@ def literal(text: str) -> str:
 
 
 def copy_out(mart: Path, target: Path) -> None:
-    """Copy the checkpointed, closed ``mart`` to ``target``. The caller holds the writer lock.
-
-    A child process copies: closing any descriptor of a DuckDB file in this process would drop DuckDB's own lock on it.
-    """
+    """Copy the checkpointed, closed ``mart`` to ``target``. The caller holds the writer lock."""
     wal = mart.with_name(mart.name + ".wal")
     if wal.exists():
         raise PermanentError(
@@ -91,8 +88,16 @@ def copy_out(mart: Path, target: Path) -> None:
             where=Where(file=str(wal)),
             action="open mart.duckdb once with DuckDB, run CHECKPOINT and publish again",
         )
+    copy_by_child(mart, target)
+
+
+def copy_by_child(source: Path, target: Path) -> None:
+    """Copy a closed DuckDB file, as a reflink where the disk can. Raises PermanentError.
+
+    A child process copies: closing any descriptor of a DuckDB file in this process would drop DuckDB's own lock on it.
+    """
     done = subprocess.run(
-        ["cp", "--reflink=auto", "--", str(mart), str(target)], capture_output=True, text=True, check=False
+        ["cp", "--reflink=auto", "--", str(source), str(target)], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise PermanentError(f"the copy failed: {done.stderr.strip()}", where=Where(file=str(target)))

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from orchestration.cli.environment import DEMO_ENV_FILE, SANDBOX_FOLDER, chosen_environment
-from orchestration.service import private_postgres
 from orchestration.service.lock import is_running, only_one
 from orchestration.service.private_postgres import PrivatePostgres, find_binaries, prepare
 from orchestration.service.supervisor import Supervisor
+from resources import postgres_programs
 from resources.errors import ConfigurationError
 from resources.settings import Settings, sqlalchemy_postgres_url
 from tests import postgres_server
@@ -75,7 +75,7 @@ def test_a_cluster_of_another_release_is_told(cluster: PrivatePostgres, settings
 
 def test_without_postgresql_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(private_postgres, "Path", lambda _path: tmp_path)
+    monkeypatch.setattr(postgres_programs, "_DEBIAN", tmp_path)
     with pytest.raises(ConfigurationError, match="apt-get install postgresql"):
         find_binaries()
 
