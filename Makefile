@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SYSTEM ?= prestashop
 
-.PHONY: help setup services demo ui up test drills check lint types imports sql live bench clean
+.PHONY: help setup services demo ui up test drills check lint types imports sql live bench bench-full clean
 
 help: ## Show this help
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "  make live reads ETALON_LIVE_PRESTASHOP_URL, _KEY or ETALON_LIVE_WOOCOMMERCE_URL, _KEY, _SECRET (CONTRIBUTING.md)"
 
@@ -67,8 +67,12 @@ sql: $(STAMP) ## Style of the SQL models
 live: $(STAMP) ## Connector tests against a shop of yours: make live SYSTEM=prestashop
 	$(BIN)/python -m pytest tests/connectors -m live -k $(SYSTEM)
 
-bench: $(STAMP) ## What reading costs, at small sizes (benchmarks/README.md tells more)
-	@for name in extraction csv_feed xml_feed contracts; do $(BIN)/python -m benchmarks.$$name || exit 1; echo; done
+bench: $(STAMP) ## What Étalon costs beside what people would use instead, small sizes (benchmarks/README.md tells more)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.run --small --out data/benchmarks.json
+
+bench-full: $(STAMP) ## The same at the sizes that the goals speak of; the figures go to docs/benchmarks.md
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.run --full --out data/benchmarks-full.json
+	$(BIN)/python -m benchmarks.page data/benchmarks-full.json
 
 clean: ## Remove the environment, caches and all data of the demo
 	rm -rf $(VENV) data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

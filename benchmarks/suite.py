@@ -1,0 +1,26 @@
+"""Which benchmarks there are, and the sizes at which ``make bench`` and ``make bench-full`` run each. A new one is a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A module of ``benchmarks`` and the arguments of its runs: ``small`` takes seconds, ``full`` is of the goals' size.
+
+    Several sizes of one benchmark make a curve of cost against size.
+    """
+
+    name: str
+    small: Sequence[str]
+    full: Sequence[str]
+
+
+SUITE: tuple[Entry, ...] = (
+    Entry("extraction", small=("--orders 5000 --runs 2",), full=("--orders 10000", "--orders 100000")),
+    Entry("csv_feed", small=("--rows 200000",), full=("--rows 500000", "--rows 5000000")),
+    Entry("xml_feed", small=("",), full=("--articles 20000", "--articles 200000")),
+    Entry("contracts", small=("--rows 500000",), full=("--rows 1000000", "--rows 10000000")),
+)
