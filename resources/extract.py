@@ -10,10 +10,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from resources.collecting import Collector, KeepsPersonalValues
+from resources.connectors.sdk.periods import Period, PeriodConnector
 from resources.connectors.sdk.stream import Connector, FileConnector, FileOutcome, PartEnd, Reading, SeenFile, Stream
 from resources.connectors.sdk.writing import TargetedConnector
 from resources.errors import ConfigurationError, EtalonError, ExtractIncomplete, Where
@@ -35,17 +37,21 @@ def run_extract(
     now: datetime,
     run_id: str,
     ids: Sequence[str] | None = None,
+    period: Period | None = None,
 ) -> Manifest:
     """Read what is new in a stream (all of it when ``full``) and land it; ``now`` is the clock of the run, aware.
 
     ``ids``: read these root rows and nothing else (kind `hint`): what was hinted at. Such a reading is landed and loaded like any
     other, but it moves no cursor and deletes nothing; it goes on beside a reading of the whole stream.
+    ``period``: read what was made in it and nothing else (kind `period`), beside readings of other periods. It deletes nothing, and
+    the cursor moves only when the periods read so far stand for a whole reading (`resources.operations.periods`). Of a stream of
+    files it does not go on beside a reading of the whole stream: both would take the same files.
     Expected errors (EtalonError) come back in the manifest and in the exchange journal. A programming error is noted there too,
     and raised.
     """
     started = time.perf_counter()
     opening = Manifest(
-        extract_id=new_extract_id(now),
+        extract_id=new_extract_id(now, period),
         system_code=connector.system_code,
         stream=stream.name,
         run_id=run_id,
@@ -56,22 +62,24 @@ def run_extract(
         since_at=None,
         watermark_at=now,
         entity_rows={},
-        kind="read" if ids is None else "hint",
+        kind="period" if period is not None else "read" if ids is None else "hint",
         started_at=now,
+        period_from_at=None if period is None else period.from_at,
+        period_to_at=None if period is None else period.to_at,
     )
-    # A hint is answered at once, also while a night's reading of the same stream goes on: each kind has its own lock.
-    lock = stream.name if ids is None else f"{stream.name}.hint"
     try:
-        with landing.reading_lock(connector.system_code, lock):
+        with _lock(landing, connector.system_code, stream, opening):
             cursor_at = operations.cursor(connector.system_code, stream.name)
-            if cursor_at is not None and not full and ids is None and stream.change_tracking == "updated_at":
+            if cursor_at is not None and not full and opening.kind == "read" and stream.change_tracking == "updated_at":
                 opening = replace(opening, since_at=cursor_at - stream.overlap)
-            dead = operations.begin_extract(opening)
+            dead = operations.begin_extract(
+                opening, is_being_read=lambda extract_id: landing.is_being_read(connector.system_code, extract_id)
+            )
             operations.add_exchange(
                 *(_extract_line(replace(opening, extract_id=extract_id), detail=ABANDONED) for extract_id in dead)
             )
             landing.discard(connector.system_code, stream.name, dead)
-            run = _Run(connector, stream, opening, operations, landing, pii, started, ids)
+            run = _Run(connector, stream, opening, operations, landing, pii, started, ids, period)
             return run.read()
     except EtalonError as error:
         # Only the lock and the steps before the first read can fail here: there is no extract to close.
@@ -82,6 +90,14 @@ def run_extract(
         return replace(opening, error=str(error), finished_at=now, duration_s=time.perf_counter() - started)
 
 
+def _lock(landing: Landing, system_code: str, stream: Stream, opening: Manifest) -> AbstractContextManager[None]:
+    """The lock of a reading. A hint is answered at once, also while a night's reading of the same stream goes on: each kind has its own."""
+    if opening.kind == "period":
+        is_beside = stream.change_tracking != "files"
+        return landing.period_lock(system_code, stream.name, opening.extract_id, is_beside=is_beside)
+    return landing.reading_lock(system_code, stream.name if opening.kind == "read" else f"{stream.name}.hint")
+
+
 def seen_files(operations: Operations, system_code: str, stream: str) -> list[SeenFile]:
     """What is known of the files of a stream that were met before, by name."""
     return [
@@ -90,13 +106,14 @@ def seen_files(operations: Operations, system_code: str, stream: str) -> list[Se
     ]
 
 
-def new_extract_id(now: datetime) -> str:
-    """An id that sorts by time; letters, digits and dashes, since it is part of file names.
+def new_extract_id(now: datetime, period: Period | None = None) -> str:
+    """An id that sorts by time; letters, digits and dashes, since it is part of file names. It ends in the period that is read, if any.
 
     The machine's clock is in it too: two extracts of one run clock (a replay after its reading) must sort in the order in
     which they were made, since the warehouse settles equal ``observed_at`` by it.
     """
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{time.time_ns():016x}{uuid.uuid4().hex[:4]}"
+    made = f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{time.time_ns():016x}{uuid.uuid4().hex[:4]}"
+    return made if period is None else f"{made}-p{period.label}"
 
 
 class _Run:
@@ -112,8 +129,11 @@ class _Run:
         pii: KeepsPersonalValues | None,
         started: float,
         ids: Sequence[str] | None,
+        period: Period | None,
     ) -> None:
         self._ids = ids
+        self._period = period
+        self._is_whole = ids is None and period is None
         self._connector = connector
         self._stream = stream
         self._opening = opening
@@ -125,7 +145,7 @@ class _Run:
         self._where = Where(system_code=opening.system_code, stream=stream.name)
 
     def read(self) -> Manifest:
-        if self._ids is None:
+        if self._is_whole:
             self._acknowledge_left_over()
         collector: Collector | None = None
         try:
@@ -169,6 +189,8 @@ class _Run:
                     where=self._where,
                 )
             return self._connector.read_ids(self._stream, self._ids, now=self._now)
+        if self._period is not None:
+            return self._reading_of(self._period)
         if self._stream.change_tracking != "files":
             return self._connector.read(self._stream, since_at=self._opening.since_at, now=self._now)
         if not isinstance(self._connector, FileConnector):
@@ -177,6 +199,16 @@ class _Run:
             )
         seen = seen_files(self._operations, self._opening.system_code, self._stream.name)
         return self._connector.read_files(self._stream, seen=seen, now=self._now)
+
+    def _reading_of(self, period: Period) -> Reading:
+        if self._stream.period_field is None or not isinstance(self._connector, PeriodConnector):
+            raise ConfigurationError(
+                "one period was asked for, and the stream can only be read whole",
+                where=self._where,
+                action="`etalon systems` tells which streams can be read by period; read this one with `etalon run --full`",
+            )
+        seen = seen_files(self._operations, self._opening.system_code, self._stream.name)
+        return self._connector.read_period(self._stream, period, seen=seen, now=self._now)
 
     def _finish(self, collector: Collector, reading: Reading) -> Manifest:
         is_by_files = self._stream.change_tracking == "files"
@@ -207,7 +239,7 @@ class _Run:
             announced_qty=announced,
             watermark_at=reading.watermark_at,
             error="; ".join(faults) or None,
-            is_full=is_loadable and reading.is_full and self._ids is None and (not is_by_files or bool(accepted)),
+            is_full=is_loadable and reading.is_full and self._is_whole and (not is_by_files or bool(accepted)),
             is_loadable=is_loadable,
         )
         receipts = self._receipts(collector) if is_loadable else []
@@ -222,9 +254,11 @@ class _Run:
             files=collector.files,
             receipts=receipts,
             journal=journal,
-            cursor_at=reading.watermark_at if is_complete and self._ids is None else None,
+            cursor_at=reading.watermark_at if is_complete and self._is_whole else None,
+            settles_cursor=is_complete and self._period is not None and self._stream.change_tracking == "updated_at",
             drop_quarantine_parts=collector.refused_parts(),
-            supersede_quarantine=manifest.is_full,
+            # Of files each is read once: what an earlier reading of the same days refused is in none that is read now.
+            supersede_quarantine=manifest.is_full or (is_loadable and self._period is not None and not is_by_files),
             refused_keys=collector.refused_keys if manifest.is_full else (),
         )
         self._acknowledge(receipts, collector)

@@ -5,6 +5,8 @@ Layout under the data folder::
     landing/<system>/<stream>/<extract_id>/<name>.zst        as received, zstd; `.zst.sealed` when personal
     canonical/<entity>/<system>.<stream>.<extract_id>.<n>.parquet
 
+The id of an extract that read one period ends in it (`…-p20260101-20260201`), so what was landed of a period is found by name.
+
 A canonical file appears under its name only when it is whole. It is offered for loading only once its manifest is written.
 """
 
@@ -163,6 +165,7 @@ class Landing:
         """Remove everything that extracts which never finished left behind."""
         for extract_id in extract_ids:
             shutil.rmtree(self.raw_dir(system_code, stream, extract_id), ignore_errors=True)
+            self._period_mark(system_code, extract_id).unlink(missing_ok=True)
             for path in self.canonical_dir.glob(f"*/{system_code}.{stream}.{extract_id}.*"):
                 path.unlink(missing_ok=True)
 
@@ -193,11 +196,16 @@ class Landing:
 
         Raises RetryableError when another reader is at it.
         """
+        with self._locked(system_code, stream, fcntl.LOCK_EX):
+            yield
+
+    @contextmanager
+    def _locked(self, system_code: str, stream: str, kind: int) -> Iterator[None]:
         folder = self._landing_dir / system_code
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{stream}.lock").open("w") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise RetryableError(
                     "another process is reading this stream",
@@ -205,6 +213,37 @@ class Landing:
                     action="wait until it is done",
                 ) from error
             yield
+
+    @contextmanager
+    def period_lock(self, system_code: str, stream: str, extract_id: str, *, is_beside: bool) -> Iterator[None]:
+        """Held by the reading of one period of a stream; other periods are read at the same time, and that the same period is not is
+        for the operations store to see (`begin_extract`). ``is_beside``: a reading of the whole stream goes on beside it.
+
+        Raises RetryableError when a reading that it cannot go beside is at it.
+        """
+        with self._locked(system_code, f"{stream}.period" if is_beside else stream, fcntl.LOCK_SH):
+            path = self._period_mark(system_code, extract_id)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+
+    def is_being_read(self, system_code: str, extract_id: str) -> bool:
+        """Whether the process that reads a period under this extract lives. The system frees its lock when it dies."""
+        try:
+            with self._period_mark(system_code, extract_id).open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def _period_mark(self, system_code: str, extract_id: str) -> Path:
+        return self._landing_dir / system_code / "periods" / f"{extract_id}.mark"
 
     @contextmanager
     def without_readers(self, *, wait_s: float = 120.0) -> Iterator[None]:

@@ -23,7 +23,8 @@ class Manifest:
 
     ``outcome``: `complete` (announced = landed + quarantined; the cursor moved), `incomplete` (rows were lost on the way or
     a file was refused or is missing), `failed` (the reading stopped; ``error`` says why).
-    ``kind``: a reading of the stream, a replay of quarantined rows, or a reading of single rows that were hinted at.
+    ``kind``: a reading of the stream, a replay of quarantined rows, a reading of single rows that were hinted at, or one of a
+    period: ``period_from_at`` (None: from the beginning) until before ``period_to_at``.
     ``is_loadable``: its canonical files may be loaded. An incomplete reading of files is: each accepted file is whole by itself.
     """
 
@@ -43,9 +44,11 @@ class Manifest:
     error: str | None = None
     is_full: bool = False
     is_loadable: bool = False
-    kind: Literal["read", "replay", "hint"] = "read"
+    kind: Literal["read", "replay", "hint", "period"] = "read"
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    period_from_at: datetime | None = None
+    period_to_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from resources.errors import RetryableError, Where
 from resources.operations import tables as t
 from resources.operations.alerts import Alerts
 from resources.operations.engine import Transactions, open_engine
@@ -21,6 +22,7 @@ from resources.operations.incidents import Incidents
 from resources.operations.lane import Lane
 from resources.operations.order_messages import OrderMessages
 from resources.operations.outbox import Outbox
+from resources.operations.periods import Periods, covered_periods, whole_since
 from resources.operations.plans import Plans
 from resources.operations.receipts import Receipts
 from resources.operations.records import (
@@ -102,6 +104,11 @@ class Operations:
         return Alerts(self._transactions)
 
     @cached_property
+    def periods(self) -> Periods:
+        """What was read by period."""
+        return Periods(self._transactions)
+
+    @cached_property
     def watching(self) -> Watching:
         """How things stand."""
         return Watching(self._transactions)
@@ -118,19 +125,37 @@ class Operations:
 
     # -- extracts ------------------------------------------------------------------------------------------------------
 
-    def begin_extract(self, manifest: Manifest) -> tuple[str, ...]:
+    def begin_extract(
+        self, manifest: Manifest, *, is_being_read: Callable[[str], bool] = lambda _extract_id: True
+    ) -> tuple[str, ...]:
         """Note that a reading starts. Gives the ids of earlier readings of the stream that died, now closed as failed.
 
-        The caller holds the stream's lock, so whatever is still `running` belongs to a process that is gone.
+        The caller holds the lock of the stream (or of its hints, for a hint), so whatever is still `running` of its kind belongs to a
+        process that is gone. Of readings by period there may be several: ``is_being_read`` tells whether an extract's process lives.
+        Raises RetryableError when the reading is of a period, and one that lives has a day of it.
         """
         with self._writing() as connection:
-            of_stream = (t.extract.c.system_code == manifest.system_code) & (t.extract.c.stream == manifest.stream)
-            # Single rows are read under a lock of their own, beside a reading of the whole stream.
-            is_hint = t.extract.c.kind == "hint"
-            of_stream &= is_hint if manifest.kind == "hint" else ~is_hint
-            dead = tuple(
-                connection.scalars(sa.select(t.extract.c.extract_id).where(of_stream, t.extract.c.outcome == RUNNING))
-            )
+            columns = t.extract.c
+            of_stream = (columns.system_code == manifest.system_code) & (columns.stream == manifest.stream)
+            running = connection.execute(
+                sa.select(columns.extract_id, columns.kind, columns.period_from_at, columns.period_to_at).where(
+                    of_stream, columns.outcome == RUNNING
+                )
+            ).all()
+            dead: list[str] = []
+            for extract_id, kind, from_at, to_at in running:
+                if kind == "period":
+                    if not is_being_read(extract_id):
+                        dead.append(extract_id)
+                    elif manifest.kind == "period" and _overlap(manifest, from_at, to_at):
+                        raise RetryableError(
+                            "another process is reading a part of this period",
+                            where=Where(system_code=manifest.system_code, stream=manifest.stream),
+                            action="wait until it is done",
+                        )
+                # Single rows are read under a lock of their own, beside a reading of the whole stream; periods beside both.
+                elif manifest.kind != "period" and (kind == "hint") == (manifest.kind == "hint"):
+                    dead.append(extract_id)
             if dead:
                 connection.execute(sa.delete(t.quarantine).where(t.quarantine.c.extract_id.in_(dead)))
                 connection.execute(
@@ -145,7 +170,7 @@ class Operations:
                     )
                 )
             connection.execute(sa.insert(t.extract).values(_extract_values(manifest) | {"outcome": RUNNING}))
-        return dead
+        return tuple(dead)
 
     def finish_extract(
         self,
@@ -155,6 +180,7 @@ class Operations:
         receipts: Sequence[FileReceipt] = (),
         journal: Sequence[ExchangeEntry] = (),
         cursor_at: datetime | None = None,
+        settles_cursor: bool = False,
         drop_quarantine_parts: Sequence[str] = (),
         drop_quarantine: bool = False,
         supersede_quarantine: bool = False,
@@ -164,9 +190,11 @@ class Operations:
     ) -> None:
         """Write the manifest, what it loads, its receipts and its journal, and last move the cursor: all of it or nothing.
 
-        ``cursor_at``: None leaves the cursor. ``drop_quarantine_parts``: files refused as a whole, whose rows are not in
-        quarantine one by one; ``drop_quarantine``: the same for a reading that failed. ``supersede_quarantine``: a full
-        reading replaces what was pending. ``resolved``: quarantine id -> its new status; ``retried``: quarantine id ->
+        ``cursor_at``: None leaves the cursor. ``settles_cursor``: it moves (never back) to where the readings by period of the stream
+        stand for a whole one, if they do: see :func:`~resources.operations.periods.whole_since`. ``drop_quarantine_parts``: files
+        refused as a whole, whose rows are not in quarantine one by one; ``drop_quarantine``: the same for a reading that failed.
+        ``supersede_quarantine``: a full reading replaces what was pending, one of a period what earlier readings of its days had
+        pending. ``resolved``: quarantine id -> its new status; ``retried``: quarantine id ->
         (rule, reason) after a replay that refused it again. ``refused_keys``: (entity, key or None when it is not known) of
         refused rows.
         """
@@ -200,15 +228,16 @@ class Operations:
                     [{"extract_id": manifest.extract_id, "entity": entity, "key": key} for entity, key in refused_keys],
                 )
             if supersede_quarantine:
+                replaced = [
+                    quarantine.c.system_code == manifest.system_code,
+                    quarantine.c.stream == manifest.stream,
+                    quarantine.c.status == "pending",
+                    quarantine.c.extract_id != manifest.extract_id,
+                ]
+                if manifest.kind == "period":
+                    replaced.append(quarantine.c.extract_id.in_(_readings_within(manifest)))
                 connection.execute(
-                    sa.update(quarantine)
-                    .where(
-                        quarantine.c.system_code == manifest.system_code,
-                        quarantine.c.stream == manifest.stream,
-                        quarantine.c.status == "pending",
-                        quarantine.c.extract_id != manifest.extract_id,
-                    )
-                    .values(status="superseded", resolved_at=manifest.finished_at)
+                    sa.update(quarantine).where(*replaced).values(status="superseded", resolved_at=manifest.finished_at)
                 )
             for quarantine_id, status in (resolved or {}).items():
                 connection.execute(
@@ -238,8 +267,13 @@ class Operations:
                 )
             _insert(connection, t.file_receipt, [asdict(receipt) for receipt in receipts])
             _insert(connection, t.exchange, [asdict(entry) for entry in journal])
+            of_stream = (t.cursor.c.system_code == manifest.system_code) & (t.cursor.c.stream == manifest.stream)
+            if settles_cursor:
+                settled_at = whole_since(covered_periods(connection, manifest.system_code, manifest.stream))
+                present_at = connection.scalar(sa.select(t.cursor.c.cursor_at).where(of_stream))
+                if settled_at is not None and (present_at is None or settled_at > present_at):
+                    cursor_at = settled_at
             if cursor_at is not None:
-                of_stream = (t.cursor.c.system_code == manifest.system_code) & (t.cursor.c.stream == manifest.stream)
                 connection.execute(sa.delete(t.cursor).where(of_stream))
                 connection.execute(
                     sa.insert(t.cursor).values(
@@ -591,6 +625,29 @@ def _extract_values(manifest: Manifest) -> dict[str, Any]:
     values = asdict(manifest)
     del values["entity_rows"]
     return values
+
+
+def _overlap(manifest: Manifest, from_at: datetime | None, to_at: datetime) -> bool:
+    """Whether a reading by period and the days from ``from_at`` to before ``to_at`` have a day in common."""
+    if manifest.period_to_at is None:
+        return False
+    return (from_at is None or from_at < manifest.period_to_at) and (
+        manifest.period_from_at is None or manifest.period_from_at < to_at
+    )
+
+
+def _readings_within(manifest: Manifest) -> sa.Select[tuple[str]]:
+    """Extracts of periods of the stream that lie in the period of this one."""
+    columns = t.extract.c
+    inside = [
+        columns.system_code == manifest.system_code,
+        columns.stream == manifest.stream,
+        columns.kind == "period",
+        columns.period_to_at <= manifest.period_to_at,
+    ]
+    if manifest.period_from_at is not None:
+        inside.append(columns.period_from_at >= manifest.period_from_at)
+    return sa.select(columns.extract_id).where(*inside)
 
 
 def _insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:

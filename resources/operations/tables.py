@@ -52,7 +52,7 @@ extract = sa.Table(
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("system_code", sa.String(64), nullable=False),
     sa.Column("stream", sa.String(64), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False, comment="read, replay of quarantined rows, or hint"),
+    sa.Column("kind", sa.String(16), nullable=False, comment="read, replay of quarantined rows, hint, or period"),
     sa.Column("outcome", sa.String(16), nullable=False, comment="running, complete, incomplete, failed"),
     sa.Column("is_full", sa.Boolean, nullable=False, comment="covers the whole stream: what is absent was deleted"),
     sa.Column("is_loadable", sa.Boolean, nullable=False, comment="its canonical files may be loaded"),
@@ -66,6 +66,8 @@ extract = sa.Table(
     sa.Column("error", sa.Text),
     sa.Column("started_at", UtcInstant, nullable=False),
     sa.Column("finished_at", UtcInstant),
+    sa.Column("period_from_at", UtcInstant, comment="of kind period: its first day; null: from the beginning"),
+    sa.Column("period_to_at", UtcInstant, comment="of kind period: the day after its last"),
     sa.Index("extract_by_stream", "system_code", "stream", "started_at"),
 )
 

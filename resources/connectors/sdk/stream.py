@@ -21,6 +21,8 @@ class Stream:
     partly blind: read all, compare hashes), `files` (each file is read once).
     ``overlap``: how far behind the cursor an incremental read starts again, for late commits.
     ``blind_spots``: what a reader of this stream cannot see, in words an operations person understands.
+    ``period_field``: the date of a row, never moved, by which one period of the stream can be read (`sdk.periods`); None: only
+    the whole stream can.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Stream:
     overlap: timedelta = timedelta(minutes=10)
     has_personal_data: bool = False
     blind_spots: tuple[str, ...] = ()
+    period_field: str | None = None
 
     def __post_init__(self) -> None:
         if self.change_tracking == "updated_at" and not self.cursor_field:
