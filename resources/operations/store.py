@@ -19,6 +19,7 @@ from resources.operations.engine import Transactions, open_engine
 from resources.operations.erasures import Erasures
 from resources.operations.hints import Hints
 from resources.operations.incidents import Incidents
+from resources.operations.inserting import insert_many
 from resources.operations.lane import Lane
 from resources.operations.order_messages import OrderMessages
 from resources.operations.outbox import Outbox
@@ -497,7 +498,7 @@ class Operations:
     def add_quarantine(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add refused rows of a running extract; they show once it is finished."""
         with self._writing() as connection:
-            _insert(connection, t.quarantine, rows)
+            insert_many(connection, t.quarantine, rows)
 
     def quarantined(
         self,
