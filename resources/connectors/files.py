@@ -27,6 +27,7 @@ from resources.connectors.sdk.feed import (
 )
 from resources.connectors.sdk.json_files import read_json, read_json_row, read_jsonl
 from resources.connectors.sdk.mapping import FILE, LINE, Mapper, Tally, TextRows, Tokenises
+from resources.connectors.sdk.periods import Period
 from resources.connectors.sdk.pickup import (
     Candidate,
     Marker,
@@ -133,6 +134,8 @@ class FilesConnector:
                 shows_deletes=feed.reading == "full",
                 has_personal_data=feed.has_personal_data,
                 blind_spots=feed.blind_spots,
+                # Of snapshots only the newest counts: a period of them says nothing.
+                period_field=None if feed.reading == "full" else "time in the file's name",
             )
             for feed in self._feeds.values()
         )
@@ -147,6 +150,19 @@ class FilesConnector:
 
     def read_files(self, stream: Stream, *, seen: Sequence[SeenFile], now: datetime) -> Reading:
         """The files that were not met before, oldest first; of full snapshots the newest that is good."""
+        return self._read(stream, seen, now, None)
+
+    def read_period(self, stream: Stream, period: Period, *, seen: Sequence[SeenFile], now: datetime) -> Reading:
+        """The files that were not met before and whose name's time lies in a period, oldest first."""
+        if stream.period_field is None:
+            raise PermanentError(
+                f"files of {stream.name} are whole snapshots: only the newest counts, and none of an earlier period",
+                where=Where(system_code=self.system_code, stream=stream.name),
+                action="read the stream whole",
+            )
+        return self._read(stream, seen, now, period)
+
+    def _read(self, stream: Stream, seen: Sequence[SeenFile], now: datetime, period: Period | None) -> Reading:
         feed = self._feeds[stream.name]
         if not self._folder.is_dir():
             raise PermanentError(
@@ -154,7 +170,15 @@ class FilesConnector:
                 where=Where(system_code=self.system_code, stream=stream.name),
                 action="create it or correct `folder` in retailer.yaml",
             )
-        found = look(self._folder, feed, seen=seen, now=now, by=feed.pick_up or self._pick_up, stable_s=self._stable_s)
+        found = look(
+            self._folder,
+            feed,
+            seen=seen,
+            now=now,
+            by=feed.pick_up or self._pick_up,
+            stable_s=self._stable_s,
+            period=period,
+        )
         is_full = feed.reading == "full"
         batches = self._newest(feed, found, seen) if is_full else self._each(feed, found)
         return Reading(now, None, is_full, batches, notes=found.notes, faults=found.faults)

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from resources.connectors.prestashop.client import FAR_FUTURE, PrestaShopClient
-from resources.connectors.sdk.decode import RowDecoder, local_filter_text
+from resources.connectors.prestashop.client import PrestaShopClient
+from resources.connectors.prestashop.dates import changed_since
+from resources.connectors.sdk.decode import RowDecoder
 from resources.connectors.sdk.polling import Changed
 
 LARGEST_LIST = 1_000
@@ -29,8 +30,7 @@ def changed_orders(client: PrestaShopClient, *, since_at: datetime, zone: str, s
     local = ZoneInfo(zone)
     asked = {
         "display": "[id,date_upd]",
-        "filter[date_upd]": f"[{local_filter_text(since_at, local)},{FAR_FUTURE}]",
-        "date": "1",
+        **changed_since(since_at, local),
         "sort": "[id_ASC]",
         "limit": str(LARGEST_LIST),
     }

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from resources.connectors.prestashop import access, catalogue, customers, orders, prices, refunds, stock
 from resources.connectors.prestashop.changed import changed_orders
-from resources.connectors.prestashop.client import FAR_FUTURE, PrestaShopClient, filters_on
+from resources.connectors.prestashop.client import PrestaShopClient, filters_on
+from resources.connectors.prestashop.dates import changed_since, created_in
 from resources.connectors.prestashop.facts import (
     Notes,
     Shop,
@@ -42,11 +43,12 @@ from resources.connectors.prestashop.write_facts import WriteFacts
 from resources.connectors.prestashop.write_items import numbers
 from resources.connectors.prestashop.writes import PrestaShopWriter
 from resources.connectors.sdk.batches import batches
-from resources.connectors.sdk.decode import Page, RowDecoder, local_filter_text
+from resources.connectors.sdk.decode import Page, RowDecoder
 from resources.connectors.sdk.http import SessionFactory, network_options
+from resources.connectors.sdk.periods import Period
 from resources.connectors.sdk.polling import Changed
 from resources.connectors.sdk.secrets import revealed
-from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
+from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, SeenFile, Stream, WriteCapability
 from resources.connectors.sdk.writing import Write, WriteResult
 from resources.errors import PermanentError, Where
 from resources.privacy import Tokeniser
@@ -167,6 +169,23 @@ class PrestaShopConnector:
         """
         return self._read(stream, None, external_ids, now)
 
+    def read_period(
+        self,
+        stream: Stream,
+        period: Period,
+        *,
+        seen: Sequence[SeenFile] = (),  # noqa: ARG002  a shop has no files
+        now: datetime,
+    ) -> Reading:
+        """Read the rows that were made in a period; their ids are listed first, and their number is what is announced."""
+        if stream.period_field is None:
+            raise PermanentError(
+                f"PrestaShop cannot be asked for the {stream.name} of a period: they have no date",
+                where=Where(system_code=self.system_code, stream=stream.name),
+                action="read the stream whole",
+            )
+        return self._read(stream, None, None, now, period)
+
     def changed(self, stream: Stream, *, since_at: datetime) -> Changed:
         """Which orders changed, without reading them. Of the other streams nothing tells that cheaply."""
         if stream.name != ORDERS.name:
@@ -176,7 +195,14 @@ class PrestaShopConnector:
             )
         return changed_orders(self._client, since_at=since_at, zone=self._zone, stream=stream.name)
 
-    def _read(self, stream: Stream, since_at: datetime | None, named: Sequence[str] | None, now: datetime) -> Reading:
+    def _read(
+        self,
+        stream: Stream,
+        since_at: datetime | None,
+        named: Sequence[str] | None,
+        now: datetime,
+        period: Period | None = None,
+    ) -> Reading:
         notes = Notes()
         shop = read_shop(self._client, stream.name, notes)
         scope = self._lists.get(
@@ -189,7 +215,9 @@ class PrestaShopConnector:
             self._prices(reading, shop, scope, notes, gone, named)
         elif stream.name in self._mappers:
             is_whole = since_at is None or stream.change_tracking == "full_snapshot"
-            if named is None:
+            if period is not None:
+                ids = scope.ids(self._client, stream.name, created_in(period, ZoneInfo(self._zone)))
+            elif named is None:
                 ids = scope.ids(self._client, stream.name, {} if is_whole else self._changed_since(since_at))
             elif stream.name == ORDERS.name and scope.shop_id is None:
                 ids = numbers(named)  # not listed first: whoever does not come is asked for then
@@ -201,7 +229,7 @@ class PrestaShopConnector:
             pages = self._client.pages(
                 stream.name, ids, decoder, _row_id, stream=stream.name, display=display, beside=beside, gone=gone
             )
-            reading.announced_qty, reading.is_full = len(ids), named is None and is_whole
+            reading.announced_qty, reading.is_full = len(ids), named is None and period is None and is_whole
             reading.batches = batches(pages, to_batch)
         else:
             raise PermanentError(
@@ -244,10 +272,7 @@ class PrestaShopConnector:
         return Page("replay", body, decoder.decode(body), labels=labels)
 
     def _changed_since(self, since_at: datetime | None) -> dict[str, str]:
-        if since_at is None:
-            return {}
-        start = local_filter_text(since_at, ZoneInfo(self._zone))
-        return {"filter[date_upd]": f"[{start},{FAR_FUTURE}]", "date": "1"}
+        return {} if since_at is None else changed_since(since_at, ZoneInfo(self._zone))
 
     def _scope(self, stream: str, notes: Notes) -> Scope:
         return read_scope(self._client, self._shop_id, self.system_code, stream, notes)

@@ -14,6 +14,7 @@ PRODUCTS = Stream(
     change_tracking="updated_at",
     cursor_field="date_upd",
     blind_spots=("deleted products show only in a full reading", _LOCAL_TIMES),
+    period_field="date_add",
 )
 COMBINATIONS = Stream(
     name="combinations",
@@ -60,6 +61,7 @@ ORDERS = Stream(
         "the line of a deleted product keeps its number and does not say that it was deleted",
         _LOCAL_TIMES,
     ),
+    period_field="date_add",
 )
 SLIPS = Stream(
     name="order_slip",
@@ -73,6 +75,7 @@ SLIPS = Stream(
         "a slip of an amount only does not say which lines it pays back",
         _LOCAL_TIMES,
     ),
+    period_field="date_add",
 )
 CUSTOMERS = Stream(
     name="customers",
@@ -83,6 +86,7 @@ CUSTOMERS = Stream(
     cursor_field="date_upd",
     has_personal_data=True,
     blind_spots=("a new address or phone does not move the customer's date", _LOCAL_TIMES),
+    period_field="date_add",
 )
 STREAMS = (PRODUCTS, COMBINATIONS, PRICES, STOCK, ORDERS, SLIPS, CUSTOMERS)
 

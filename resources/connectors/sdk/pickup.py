@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from resources.connectors.sdk.feed import Feed
+from resources.connectors.sdk.periods import Period
 from resources.connectors.sdk.stream import FileOutcome, PartEnd, SeenFile
 from resources.connectors.sdk.text_rows import FileIdentity
 
@@ -99,14 +100,27 @@ def identify(name: str, feed: Feed) -> tuple[FileIdentity, str, int] | None:
     return FileIdentity(name, observed_at), f"{feed.prefix}{match[1]}", int(match[2])
 
 
-def look(folder: Path, feed: Feed, *, seen: Sequence[SeenFile], now: datetime, by: str, stable_s: int) -> PickUp:
-    """Look for files of a feed. ``by``: `marker` or `stable_size` (unchanged for ``stable_s`` seconds between two looks)."""
+def look(
+    folder: Path,
+    feed: Feed,
+    *,
+    seen: Sequence[SeenFile],
+    now: datetime,
+    by: str,
+    stable_s: int,
+    period: Period | None = None,
+) -> PickUp:
+    """Look for files of a feed. ``by``: `marker` or `stable_size` (unchanged for ``stable_s`` seconds between two looks).
+
+    ``period``: only files whose name's time lies in it, and of the numbers that never came only those beside them.
+    """
     by_name = {file.name: file for file in seen}
     by_sha256 = {file.sha256: file.name for file in seen if file.sha256 and file.outcome == "accepted"}
     candidates: list[Candidate] = []
     ends: list[PartEnd] = []
     notes: list[str] = []
     sequences: dict[str, set[int]] = defaultdict(set)
+    in_period: dict[str, set[int]] = defaultdict(set)
     for file in seen:
         if file.sequence is not None:
             sequences[file.sequence_scope].add(file.sequence)
@@ -117,6 +131,10 @@ def look(folder: Path, feed: Feed, *, seen: Sequence[SeenFile], now: datetime, b
             continue
         identity, scope, sequence = found
         sequences[scope].add(sequence)
+        if period is not None:
+            if not period.holds(identity.observed_at):
+                continue
+            in_period[scope].add(sequence)
         size, known = path.stat().st_size, by_name.get(path.name)
         if known is not None and known.outcome in _READ:
             if size != known.size_bytes and known.outcome != "refused":
@@ -140,7 +158,7 @@ def look(folder: Path, feed: Feed, *, seen: Sequence[SeenFile], now: datetime, b
             by_sha256[sha256] = path.name
         candidates.append(candidate)
     candidates.sort(key=lambda candidate: (candidate.identity.observed_at, candidate.sequence, candidate.identity.name))
-    gaps = _gaps(sequences)
+    gaps = _gaps(sequences if period is None else _beside(sequences, in_period))
     if feed.reading == "full":
         return PickUp(tuple(candidates), tuple(ends), (*notes, *gaps), ())
     return PickUp(tuple(candidates), tuple(ends), tuple(notes), tuple(gaps))
@@ -239,6 +257,17 @@ def _sha256(path: Path) -> str:
 
 def _absent(numbers: set[int]) -> list[int]:
     return sorted(set(range(min(numbers), max(numbers))) - numbers)
+
+
+def _beside(sequences: Mapping[str, set[int]], in_period: Mapping[str, set[int]]) -> dict[str, set[int]]:
+    """Of each scope that has files in a period, their numbers, the last one before and the first one after."""
+    found: dict[str, set[int]] = {}
+    for scope, numbers in in_period.items():
+        before = [number for number in sequences[scope] if number < min(numbers)]
+        after = [number for number in sequences[scope] if number > max(numbers)]
+        within = {number for number in sequences[scope] if min(numbers) <= number <= max(numbers)}
+        found[scope] = within | ({max(before)} if before else set()) | ({min(after)} if after else set())
+    return found
 
 
 def _gaps(sequences: Mapping[str, set[int]]) -> list[str]:

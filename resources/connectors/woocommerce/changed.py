@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import msgspec
 
 from resources.connectors.sdk.polling import Changed
 from resources.connectors.woocommerce.client import LARGEST_PAGE, WooClient
+from resources.connectors.woocommerce.dates import modified_since
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -22,12 +23,9 @@ _ROWS = msgspec.json.Decoder(list[_Row])
 
 def changed_orders(client: WooClient, *, since_at: datetime, stream: str) -> Changed:
     """Orders modified at ``since_at`` or later by the shop's clock."""
-    # Strictly greater, in seconds; dates_are_gmt, or a naive value is read in the site's zone.
-    after = (since_at.astimezone(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
     asked = {
         "status": "any",
-        "modified_after": after,
-        "dates_are_gmt": "true",
+        **modified_since(since_at),
         "orderby": "id",
         "order": "asc",
         "per_page": str(LARGEST_PAGE),

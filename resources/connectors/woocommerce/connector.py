@@ -13,13 +13,15 @@ from resources.connectors.sdk.batches import batches
 from resources.connectors.sdk.decode import Page, RowDecoder
 from resources.connectors.sdk.http import SessionFactory, network_options
 from resources.connectors.sdk.paging import NumberedPages
+from resources.connectors.sdk.periods import Period
 from resources.connectors.sdk.polling import Changed
 from resources.connectors.sdk.secrets import revealed
-from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, Stream, WriteCapability
+from resources.connectors.sdk.stream import AccessCheck, Batch, RawRow, Reading, SeenFile, Stream, WriteCapability
 from resources.connectors.sdk.writing import Write, WriteResult
 from resources.connectors.woocommerce import access, catalogue, customers, orders, refunds, targeted
 from resources.connectors.woocommerce.changed import changed_orders
 from resources.connectors.woocommerce.client import WooClient, has_no_route
+from resources.connectors.woocommerce.dates import created_in, modified_since
 from resources.connectors.woocommerce.facts import Terms, read_currency, read_terms
 from resources.connectors.woocommerce.items import ItemReader
 from resources.connectors.woocommerce.rows import Product
@@ -180,16 +182,40 @@ class WooCommerceConnector:
         if stream.name == PRODUCTS.name:
             return self._products(currency_code, watermark_at)
         if stream.name == ORDERS.name:
-            return self._orders(since_at, watermark_at)
+            reading = self._orders({} if since_at is None else modified_since(since_at), watermark_at)
+            reading.is_full = since_at is None
+            return reading
         if stream.name == REFUNDS.name:
-            return self._whole(
-                REFUNDS, "/refunds", {}, refunds.DECODER, watermark_at, self._refund_batch, self._beside_refund
-            )
+            return self._refunds({}, watermark_at)
         if stream.name == CUSTOMERS.name:
             return self._whole(
                 CUSTOMERS, "/customers", {"role": "all"}, customers.DECODER, watermark_at, self._customer_batch
             )
         raise self._no_stream(stream)
+
+    def read_period(
+        self,
+        stream: Stream,
+        period: Period,
+        *,
+        seen: Sequence[SeenFile] = (),  # noqa: ARG002  a shop has no files
+        now: datetime,
+    ) -> Reading:
+        """Read the orders or refunds that were made in a period; announced is the total that the shop gives for it with page 1."""
+        _, server_at = read_currency(self._client, stream.name)
+        watermark_at = min(server_at, now) if server_at else now
+        if stream.name == ORDERS.name:
+            reading = self._orders(created_in(period), watermark_at)
+        elif stream.name == REFUNDS.name:
+            reading = self._refunds(created_in(period), watermark_at)
+        else:
+            raise PermanentError(
+                f"WooCommerce cannot be asked for the {stream.name} of a period",
+                where=Where(system_code=self.system_code, stream=stream.name),
+                action="read the stream whole",
+            )
+        reading.is_full = False
+        return reading
 
     def _no_stream(self, stream: Stream) -> PermanentError:
         return PermanentError(
@@ -247,23 +273,22 @@ class WooCommerceConnector:
 
     # ------------------------------------------------------------ streams
 
-    def _orders(self, since_at: datetime | None, watermark_at: datetime) -> Reading:
+    def _refunds(self, asked: Mapping[str, str], watermark_at: datetime) -> Reading:
+        return self._whole(
+            REFUNDS, "/refunds", dict(asked), refunds.DECODER, watermark_at, self._refund_batch, self._beside_refund
+        )
+
+    def _orders(self, asked: Mapping[str, str], watermark_at: datetime) -> Reading:
         unknown: Counter[str] = Counter()
-        params = {"status": "any"}
-        if since_at is not None:
-            # strictly greater, in seconds; dates_are_gmt, or a naive value is read in the site's zone
-            after = (since_at - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S")
-            params |= {"modified_after": after, "dates_are_gmt": "true"}
         reading = self._whole(
             ORDERS,
             "/orders",
-            params,
+            {"status": "any", **asked},
             orders.DECODER,
             watermark_at,
             lambda pages: self._order_batch(pages, unknown),
             prepare=self._exploded,
         )
-        reading.is_full = since_at is None
         reading.batches = self._with_notes(reading, reading.batches, unknown)
         return reading
 

@@ -29,6 +29,7 @@ ORDERS = Stream(
         "WooCommerce has no shipped quantities: status completed says that all was sent",
         "a cancellation has no date of its own: unless the order carries one, the last modification is taken",
     ),
+    period_field="date_created_gmt",
 )
 REFUNDS = Stream(
     name="refunds",
@@ -41,6 +42,7 @@ REFUNDS = Stream(
         "a refund of an amount only does not say which lines it pays back",
         "whether the buyer's bank has the money is not known",
     ),
+    period_field="date_created_gmt",
 )
 CUSTOMERS = Stream(
     name="customers",
