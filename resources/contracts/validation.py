@@ -7,6 +7,7 @@ is left to pandera itself. A test holds that both refuse the same rows. Mapping 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,17 +95,7 @@ def split_by_contract(
         _add_duplicates(frame, list(entity.schema.unique), unique_within, failures)
     if not failures:
         return ContractSplit(frame, ())
-    positions = frame["source_position"]
-    refused = tuple(
-        RefusedRow(
-            row=row,
-            position=positions[row],
-            rule=broken[0].name,
-            column=broken[0].column,
-            reason="; ".join(_told(frame, row, rule) for rule in broken),
-        )
-        for row, broken in sorted(failures.items())
-    )
+    refused = _refused_rows(frame, failures)
     keep = pl.repeat(True, frame.height, eager=True).scatter(list(failures), False)
     return ContractSplit(frame.filter(keep), refused)
 
@@ -197,23 +188,33 @@ def _rule(check: pa.Check, column: str | None) -> _Rule:
 
 
 def _failures(frame: pl.DataFrame, rules: tuple[_Rule, ...]) -> dict[int, list[_Rule]]:
-    # A null breaks not_null only: pandera ignores nulls in every other check.
-    found = frame.lazy().select(rule.is_bad.any().alias(str(number)) for number, rule in enumerate(rules)).collect()
-    broken = [number for number, is_broken in enumerate(found.row(0)) if is_broken]
+    # A null breaks not_null only: pandera ignores nulls in every other check. Null counts are known without a look.
+    nulls = {name: frame[name].null_count() for name in frame.columns}
+    possible = [rule for rule in rules if _may_fail(rule, nulls, frame.height)]
+    found = frame.lazy().select(rule.is_bad.any().alias(str(number)) for number, rule in enumerate(possible)).collect()
+    broken = [number for number, is_broken in enumerate(found.row(0) if possible else ()) if is_broken]
     failures: dict[int, list[_Rule]] = defaultdict(list)
     if broken:
-        masks = frame.select(rules[number].is_bad.fill_null(False).alias(str(number)) for number in broken)
+        masks = frame.select(possible[number].is_bad.fill_null(False).alias(str(number)) for number in broken)
         for number in broken:
             for row in masks[str(number)].arg_true().to_list():
-                failures[row].append(rules[number])
+                failures[row].append(possible[number])
     return failures
+
+
+def _may_fail(rule: _Rule, nulls: Mapping[str, int], height: int) -> bool:
+    if rule.column is None:
+        return True
+    return nulls[rule.column] > 0 if rule.name == NOT_NULL else nulls[rule.column] < height
 
 
 def _add_duplicates(
     frame: pl.DataFrame, key: list[str], within: pl.Expr | None, failures: dict[int, list[_Rule]]
 ) -> None:
     # One system and extract per frame is the rule, and then its column says nothing; two systems are still told apart.
-    varying = [name for name in key if name != "system_code" or frame["system_code"].n_unique() > 1]
+    systems = frame["system_code"]
+    is_one_system = systems.eq_missing(systems[0]).all()
+    varying = [name for name in key if name != "system_code" or not is_one_system]
     keyed = frame.select(varying if within is None else [*varying, within.alias(_WITHIN)])
     if keyed.hash_rows(seed=7).n_unique() == frame.height:
         return
@@ -228,13 +229,29 @@ def _add_duplicates(
         failures[row].append(rule)
 
 
-def _told(frame: pl.DataFrame, row: int, rule: _Rule) -> str:
+def _refused_rows(frame: pl.DataFrame, failures: Mapping[int, Sequence[_Rule]]) -> tuple[RefusedRow, ...]:
+    """The refused rows in their order; each column that a rule speaks of is looked up once for all of them."""
+    rows = sorted(failures)
+    names = {name for broken in failures.values() for rule in broken for name in (rule.column or "").split(",")}
+    values = {name: dict(zip(rows, frame[name].gather(rows).to_list(), strict=True)) for name in names & set(frame.columns)}
+    positions = frame["source_position"].gather(rows).to_list()
+    return tuple(
+        RefusedRow(
+            row=row,
+            position=position,
+            rule=failures[row][0].name,
+            column=failures[row][0].column,
+            reason="; ".join(_told(row, rule, values) for rule in failures[row]),
+        )
+        for row, position in zip(rows, positions, strict=True)
+    )
+
+
+def _told(row: int, rule: _Rule, values: Mapping[str, Mapping[int, object]]) -> str:
     if rule.column is None:
         return rule.expected
-    values = ", ".join(
-        f"{name} is {shortened(frame[name][row])}" for name in rule.column.split(",") if name in frame.columns
-    )
-    return f"{values}: {rule.expected}"
+    told = ", ".join(f"{name} is {shortened(values[name][row])}" for name in rule.column.split(",") if name in values)
+    return f"{told}: {rule.expected}"
 
 
 def shortened(value: object) -> str:
