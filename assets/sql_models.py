@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from assets.building import builder
 from assets.freshness import FRESHNESS
 from assets.names import RETAILER, WRITER_POOL, entity_key, model_key, schema_step
 from assets.progress import Progress
@@ -19,7 +20,7 @@ from assets.runtime import Runtime
 from resources.errors import ConfigurationError, Where
 from resources.sql_project import Check, ColumnDoc, SqlModel, SqlProject
 from resources.warehouse.build import ModelResult
-from resources.warehouse.checking import CheckResult, run_check
+from resources.warehouse.checking import CheckResult
 
 OWNER = "team:data"
 _CODE = re.compile(r"((?<!`)`[^`]+`(?!`))")
@@ -51,15 +52,12 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
     )
     def build_schema(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         selected = [(key, model) for key, model in models.items() if key in context.selected_asset_keys]
-        with runtime.writer(step) as con:
+        with builder(runtime, step) as session:
             built: dict[str, ModelResult] = {}
             for number, (_, model) in enumerate(selected):
                 runtime.report(Progress(step, model.name, number, len(selected)))
-                built |= {
-                    result.name: result
-                    for result in runtime.warehouse.run_models(con, runtime.project, select=[model.name])
-                }
-            extra = extra_metadata(con, [model for _, model in selected]) if extra_metadata else {}
+                built[model.name] = session.build(model)
+            extra = extra_metadata(session.con, [model for _, model in selected]) if extra_metadata else {}
             for key, model in selected:
                 runtime.report(Progress(step, f"checks of {model.name}", len(selected), len(selected)))
                 wanted = [
@@ -75,7 +73,7 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
                         "dagster/column_schema": _table_schema(model.columns, built[model.name].columns),
                         **extra.get(model.name, {}),
                     },
-                    check_results=[check_result(key, run_check(con, check)) for check in wanted],
+                    check_results=[check_result(key, result) for result in session.run_checks(wanted)],
                 )
 
     return build_schema
