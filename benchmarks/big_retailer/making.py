@@ -2,13 +2,14 @@
 
     python -m benchmarks.big_retailer.making FOLDER --lines 1000000
 
-writes the history to FOLDER/drops and the changes to FOLDER/changes; what is in the latter is moved to the former for a second run.
+writes the history to FOLDER/drops and the changes to FOLDER/changes, which :func:`drop_changes` lets arrive for a second run.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +21,7 @@ from benchmarks.big_retailer.files import CHANGES, HISTORY, drop_files
 from benchmarks.big_retailer.world import INSTANT, LATER, NOW, Size, World, make_world
 from sandbox.drops.files import DropFile
 
-HISTORY_FOLDER, CHANGES_FOLDER = "drops", "changes"
+HISTORY_FOLDER, CHANGES_FOLDER, DATA_FOLDER = "drops", "changes", "data"
 
 
 def make_retailer(folder: Path, lines: int, seed: int) -> dict[str, int]:
@@ -45,7 +46,17 @@ def drop_changes(folder: Path) -> None:
     """Let the files of the day of changes arrive."""
     for path in sorted((folder / CHANGES_FOLDER).glob("*/*")):
         # A marker never before its file: ".done" sorts after the name it is added to.
-        shutil.move(path, folder / HISTORY_FOLDER / path.parent.name / path.name)
+        arrived = folder / HISTORY_FOLDER / path.parent.name / path.name
+        if not arrived.exists():
+            arrived.hardlink_to(path)
+
+
+def start_anew(folder: Path) -> None:
+    """Take the changes back, and what runs left: the next run is the first one."""
+    for path in (folder / CHANGES_FOLDER).glob("*/*"):
+        (folder / HISTORY_FOLDER / path.parent.name / path.name).unlink(missing_ok=True)
+    for left in (folder / DATA_FOLDER, *(folder / HISTORY_FOLDER).glob("*/ack")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _put(folder: Path, files: Iterable[DropFile], prefix: str) -> dict[str, int]:
@@ -84,7 +95,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     for name, qty in make_retailer(arguments.folder, arguments.lines, arguments.seed).items():
-        print(f"{name}: {qty:,}")  # noqa: T201
+        sys.stdout.write(f"{name}: {qty:,}\n")
 
 
 if __name__ == "__main__":
