@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 
+from resources.sql_increments import Increment
 from resources.sql_kpis import MEASURE_COLUMNS, Measure
 from resources.sql_lineage import ColumnSource
 from resources.sql_project import Check, ColumnDoc, SqlModel, SqlProject, load_project
 
 _FILE = "sql_project.json"
-_READERS = ("sql_project.py", "sql_kpis.py", "sql_lineage.py", "sql_portability.py", "given_tables.py", "sql_cache.py")
+_READERS = ("sql_project.py", "sql_increments.py", "sql_kpis.py", "sql_lineage.py", "sql_portability.py", "given_tables.py", "sql_cache.py")
 
 
 def remembered_project(folder: Path, cache_dir: Path) -> SqlProject:
@@ -96,6 +97,7 @@ def _model(told: Mapping[str, Any]) -> SqlModel:
             "checks": tuple(map(_check, told["checks"])),
             "measures": tuple(map(_measure, told["measures"])),
             **{name: tuple(told[name]) for name in ("refs", "owners", "tags")},
+            "increment": msgspec.convert(told["increment"], Increment | None),
         }
     )
 

@@ -20,6 +20,7 @@ from sqlglot.errors import ParseError
 
 from resources.errors import ConfigurationError
 from resources.given_tables import given_tables
+from resources.sql_increments import Increment, read_increment
 from resources.sql_kpis import (
     MEASURE_COLUMNS,
     MEASURE_DESCRIPTION,
@@ -48,7 +49,9 @@ CHECK_KEYS: dict[str, frozenset[str]] = {
     "sql": frozenset({"sql"}),
 }
 COMMON_CHECK_KEYS = frozenset({"kind", "name", "severity", "description", "where"})
-MODEL_KEYS = frozenset({"description", "columns", "checks", "kpi_version", "changed_on", "measures", "owners", "tags"})
+MODEL_KEYS = frozenset(
+    {"description", "columns", "checks", "kpi_version", "changed_on", "measures", "owners", "tags", "incremental"}
+)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class SqlModel:
     """One model: `schema.model`, its query, what it reads and what it promises.
 
     ``refs``: every `schema.table` it reads. ``columns`` in the order of the final select.
-    ``kpi_version`` is set on models whose meaning readers rely on, ``measures`` on those that give a KPI's values.
+    ``kpi_version`` is set on models whose meaning readers rely on, ``measures`` on those that give a KPI's values, ``increment`` on
+    those that can be built in part.
     """
 
     name: str
@@ -95,6 +99,7 @@ class SqlModel:
     owners: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = ()
+    increment: Increment | None = None
 
     @property
     def schema(self) -> str:
@@ -160,6 +165,20 @@ class SqlProject:
 
         own = [check for check in self.checks if names is None or is_due(check)]
         return [check for model in models for check in model.checks] + own
+
+    @cached_property
+    def followed_columns(self) -> Mapping[str, tuple[str, ...]]:
+        """Table -> the columns of it by which models that are built in part follow its changes, sorted."""
+        found: dict[str, set[str]] = {}
+        for model in self.models.values():
+            for one in model.increment.slices if model.increment else ():
+                found.setdefault(one.rows, set()).update(one.followed_columns)
+        return {table: tuple(sorted(columns)) for table, columns in found.items()}
+
+    @cached_property
+    def read_models(self) -> frozenset[str]:
+        """The models that another model reads."""
+        return frozenset(ref for model in self.models.values() for ref in model.refs if ref in self.models)
 
     @cached_property
     def lineage(self) -> Mapping[str, Mapping[str, tuple[ColumnSource, ...]]]:
@@ -303,7 +322,17 @@ def _read_model(path: Path, folder: Path, mistakes: list[str]) -> SqlModel | Non
         owners=tuple(content.get("owners") or ()),
         tags=tuple(content.get("tags") or ()),
         measures=_read_measures(content, name, selected, shown_yml, mistakes),
+        increment=_read_increment(content, table_refs(query), selected, shown_yml, mistakes),
     )
+
+
+def _read_increment(
+    content: Mapping[str, Any], refs: Sequence[str], selected: Sequence[str], shown: str, mistakes: list[str]
+) -> Increment | None:
+    found: list[str] = []
+    increment = read_increment(content, refs, selected, found)
+    mistakes.extend(f"{shown}: {mistake}" for mistake in found)
+    return increment
 
 
 def _read_measures(

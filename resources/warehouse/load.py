@@ -20,6 +20,7 @@ from resources.contracts.entity import ENVELOPE, entities
 from resources.errors import ContractBroken, Where
 from resources.given_tables import given_tables, quoted
 from resources.operations import KEY_SEPARATOR
+from resources.warehouse import changes
 
 # A full reading may take away this share of a stream's live rows, or this many rows where a share means little.
 TOMBSTONE_CAP_SHARE = 0.2
@@ -91,6 +92,8 @@ def load_entity(
         inserted = _number(con, f"select count(*) from {table}") - before
         changed = _number(con, f"select count(*) from {table} where _row_version = {version}")
         tombstoned, held = _bury(con, entity_name, full_scopes, version, cap_share)
+        if changes.is_followed(con):
+            _follow(con, entity_name, version)
         con.execute("drop table incoming")
         highest = _number(con, f"select coalesce(max(_row_version), 0) from {table}")
         con.execute("commit")
@@ -101,7 +104,7 @@ def load_entity(
 
 
 def load_frames(con: duckdb.DuckDBPyConnection, schema: str, frames: Mapping[str, pl.DataFrame]) -> None:
-    """Replace ``schema.<name>`` by each frame, all in one transaction.
+    """Make ``schema.<name>`` each frame, all in one transaction; a declared table that has these rows already is left alone.
 
     Raises ContractBroken when a declared table's columns are not exactly the frame's.
     """
@@ -109,6 +112,7 @@ def load_frames(con: duckdb.DuckDBPyConnection, schema: str, frames: Mapping[str
     con.execute("begin")
     try:
         con.execute(f"create schema if not exists {quoted(schema)}")
+        is_followed = changes.is_followed(con)
         for name, frame in frames.items():
             table = f"{schema}.{name}"
             columns = declared.get(table)
@@ -121,14 +125,28 @@ def load_frames(con: duckdb.DuckDBPyConnection, schema: str, frames: Mapping[str
             listed = ", ".join(f'"{column}"' for column in frame.columns)
             if columns is None:
                 con.execute(f"create or replace table {quoted(table)} as select {listed} from incoming_frame")
-            else:
+            elif _differs(con, quoted(table), listed):
                 con.execute(f"delete from {quoted(table)}")
                 con.execute(f"insert into {quoted(table)} ({listed}) select {listed} from incoming_frame")
+                if is_followed:
+                    rows = (("select * from frame_removed", False), ("select * from frame_added", True))
+                    changes.changed_rows(con, table, changes.given_columns(con, table), rows)
             con.unregister("incoming_frame")
         con.execute("commit")
     except BaseException:
         con.execute("rollback")
         raise
+
+
+def _differs(con: duckdb.DuckDBPyConnection, table: str, listed: str) -> bool:
+    """Whether the frame that came has other rows than the table; leaves them in two temporary tables."""
+    old, new = f"(select {listed} from {table})", f"(select {listed} from incoming_frame)"
+    con.execute(f"create or replace temp table frame_removed as from {old} except all from {new}")
+    con.execute(f"create or replace temp table frame_added as from {new} except all from {old}")
+    found = con.execute(
+        "select (select count(*) from frame_removed) + (select count(*) from frame_added)"
+    ).fetchall()
+    return bool(found[0][0])
 
 
 def set_run_clock(con: duckdb.DuckDBPyConnection, *, as_of_at: datetime, run_id: str) -> None:
@@ -195,6 +213,18 @@ def _merge(
         when not matched then insert ({", ".join(f'"{name}"' for name in everything)}, _row_version, _is_deleted)
             values ({", ".join(f'u."{name}"' for name in everything)}, {version}, false)"""
     )
+
+
+def _follow(con: duckdb.DuckDBPyConnection, entity_name: str, version: int) -> None:
+    """Log the keys of rows that this load changed or only saw again: models may read when a row was seen."""
+    table = f"canonical.{entity_name}"
+    columns = changes.given_columns(con, table) or ()
+    same = " and ".join(f't."{name}" = u."{name}"' for name in (*columns, "observed_at", "extract_id", "source_position"))
+    seen = f"select t.* from {quoted(table)} as t semi join incoming as u on {same}"
+    gone = f"select * from {quoted(table)} where _row_version = {version} and _is_deleted"
+    found = con.execute(f"select (select count(*) from ({seen})) + (select count(*) from ({gone}))").fetchall()
+    if found[0][0]:
+        changes.changed_rows(con, table, columns, ((seen, True), (gone, False)))
 
 
 def _bury(

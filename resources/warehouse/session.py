@@ -138,10 +138,15 @@ class Warehouse:
         load.set_run_clock(con, as_of_at=as_of_at, run_id=run_id)
 
     def run_models(
-        self, con: duckdb.DuckDBPyConnection, project: SqlProject, select: Collection[str] | None = None
+        self,
+        con: duckdb.DuckDBPyConnection,
+        project: SqlProject,
+        select: Collection[str] | None = None,
+        *,
+        is_incremental: bool = False,
     ) -> list[build.ModelResult]:
         """See :func:`resources.warehouse.build.run_models`."""
-        return build.run_models(con, project, select)
+        return build.run_models(con, project, select, is_incremental=is_incremental)
 
     def run_checks(
         self, con: duckdb.DuckDBPyConnection, project: SqlProject, select: Collection[str] | None = None
