@@ -13,8 +13,13 @@ from typing import Protocol
 import duckdb
 
 from assets.runtime import Runtime
-from resources.sql_project import Check, SqlModel
-from resources.warehouse.build import ModelResult, build_model
+from resources.settings import SPARK
+from resources.spark.building import ClusterBuilder, take_back
+from resources.spark.cluster import connected
+from resources.spark.store import Store
+from resources.spark.types import model_schemas
+from resources.sql_project import Check, SqlModel, SqlProject
+from resources.warehouse.build import ModelResult, run_models
 from resources.warehouse.checking import CheckResult, run_check
 
 
@@ -34,17 +39,29 @@ class Builder(Protocol):
 
 @contextmanager
 def builder(runtime: Runtime, purpose: str) -> Iterator[Builder]:
-    """The builder of this machine's settings, in a writer session; ``purpose`` is told to whoever waits."""
+    """The builder of this machine's settings, in a writer session; ``purpose`` is told to whoever waits.
+
+    Raises RetryableError when it is a cluster that does not answer.
+    """
+    settings = runtime.settings
+    store = Store(settings.spark_folder, settings.spark_folder_there, settings.data_dir / "spark_tables.json")
+    if settings.engine == SPARK:
+        # Asked before the lock is taken: nobody waits for a cluster that is not there.
+        with connected(settings.spark_remote) as cluster, runtime.writer(purpose) as con:
+            yield ClusterBuilder(con, cluster, store, runtime.project, model_schemas(runtime.project))
+        return
     with runtime.writer(purpose) as con:
-        yield _InWarehouse(con)
+        take_back(con, store, runtime.project)
+        yield _InWarehouse(con, runtime.project)
 
 
 class _InWarehouse:
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, project: SqlProject) -> None:
         self.con = con
+        self._project = project
 
     def build(self, model: SqlModel) -> ModelResult:
-        return build_model(self.con, model)
+        return run_models(self.con, self._project, [model.name])[0]
 
     def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
         return [run_check(self.con, check) for check in checks]

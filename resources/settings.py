@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ SERVICE = "ETALON_SERVICE"
 SERVICE_FOLDER = "service"
 OPERATIONS_FILE = "operations.sqlite"
 """The operations store of a data folder that has no PostgreSQL."""
+DUCKDB, SPARK = ENGINES = ("duckdb", "spark")
+"""What can build the SQL models: the warehouse itself, or a Spark Connect endpoint (docs/scale.md)."""
 DEFAULT_REPORT_URL = "http://127.0.0.1:3001"
 """Where `etalon ui` serves the published folder when nothing else is asked for."""
 
@@ -38,7 +40,8 @@ class Settings:
     ``variables``: what ``${NAME}`` in retailer.yaml may stand for. ``is_service``: schedules and sensors start running.
     ``access_log``: the proxy's, from which refused logins are journalled. ``keep_…_days``: ages at which housekeeping removes runs
     with their events, raw payloads with loaded files, and settled rows of the operations store. ``alert_…``: where alerts go; nowhere
-    by default.
+    by default. ``engine``: what builds the SQL models, one of ENGINES; ``spark_remote``: its address; ``spark_folder``: the folder of
+    Parquet files that its workers see too, which they may call ``spark_folder_there``.
     """
 
     root: Path
@@ -52,6 +55,10 @@ class Settings:
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     memory_limit: str = "2GB"
     threads: int = 2
+    engine: str = DUCKDB
+    spark_remote: str = field(default="", repr=False)
+    spark_folder: Path = Path()
+    spark_folder_there: str = ""
     report_url: str = DEFAULT_REPORT_URL
     is_service: bool = False
     access_log: Path | None = None
@@ -96,6 +103,7 @@ class Settings:
             variables=values,
             memory_limit=values.get("ETALON_MEMORY_LIMIT") or "2GB",
             threads=_whole_number(values, "ETALON_THREADS", 2),
+            **_engine_settings(values, root, data_dir),
             report_url=_web_address(values, REPORT_URL, DEFAULT_REPORT_URL),
             is_service=values.get(SERVICE) == "1",
             access_log=_path(values["ETALON_ACCESS_LOG"], root, "") if values.get("ETALON_ACCESS_LOG") else None,
@@ -124,6 +132,15 @@ class Settings:
         if len(key) < MINIMUM_KEY_BYTES:
             raise _mistake("ETALON_SECRET_KEY", f"at least {MINIMUM_KEY_BYTES} bytes (64 hex digits), got {len(key)}")
         return key
+
+    def with_engine(self, engine: str | None, remote: str | None) -> Settings:
+        """The same machine with models built elsewhere; None leaves what it is. Raises ConfigurationError as from the environment."""
+        values = {
+            **self.variables,
+            **({"ETALON_ENGINE": engine} if engine else {}),
+            **({"ETALON_SPARK_REMOTE": remote} if remote else {}),
+        }
+        return replace(self, **_engine_settings(values, self.root, self.data_dir))
 
     @property
     def canonical_dir(self) -> Path:
@@ -260,6 +277,26 @@ def _alert_settings(values: Mapping[str, str]) -> dict[str, Any]:
         "alert_to": receivers,
         "alert_webhook_url": webhook_url,
         "alert_webhook_secret": values.get("ETALON_ALERT_WEBHOOK_SECRET") or None,
+    }
+
+
+def _engine_settings(values: Mapping[str, str], root: Path, data_dir: Path) -> dict[str, Any]:
+    """What builds the SQL models, and where."""
+    engine, remote = values.get("ETALON_ENGINE") or DUCKDB, values.get("ETALON_SPARK_REMOTE") or ""
+    if engine not in ENGINES:
+        raise _mistake("ETALON_ENGINE", f"one of {', '.join(ENGINES)}, got {engine!r}")
+    if remote and not remote.startswith("sc://"):
+        raise _mistake("ETALON_SPARK_REMOTE", "an address like sc://spark.example.org:15002")
+    if engine == SPARK and not remote:
+        raise _mistake(
+            "ETALON_SPARK_REMOTE", f"the address of a Spark Connect endpoint, since ETALON_ENGINE is {SPARK}"
+        )
+    folder = _path(values.get("ETALON_SPARK_FOLDER"), root, str(data_dir / "spark"))
+    return {
+        "engine": engine,
+        "spark_remote": remote,
+        "spark_folder": folder,
+        "spark_folder_there": (values.get("ETALON_SPARK_FOLDER_THERE") or str(folder)).rstrip("/"),
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 from rich.markup import escape
 
-from orchestration.cli.environment import open_runtime
+from assets.runtime import build_runtime
+from orchestration.cli.environment import open_settings
 from orchestration.cli.terminal import console, mark, showing_progress, table
 from orchestration.runs import RunSummary, run_job
 
@@ -20,6 +21,13 @@ def run(
         "(with everything before it).",
         metavar="SELECTION",
     ),
+    engine: str = typer.Option(
+        "",
+        help="What builds the SQL models: duckdb (here) or spark (docs/scale.md). By default ETALON_ENGINE, else duckdb.",
+    ),
+    remote: str = typer.Option(
+        "", help="Address of the Spark Connect endpoint. By default ETALON_SPARK_REMOTE.", metavar="sc://HOST:PORT"
+    ),
 ) -> None:
     """Read the systems, load, build, check, publish. The run shows in the UI like any other.
 
@@ -33,9 +41,11 @@ def run(
       etalon run --full                       everything, deletes included
       etalon run --select group:sources       only read
       etalon run --select 'key:"kpis/*"'      only rebuild the KPIs
+      etalon run --engine spark --remote sc://spark.example.org:15002
     """
     with showing_progress() as report:
-        summary = run_job(open_runtime(report), full=full, select=select or None)
+        settings = open_settings().with_engine(engine or None, remote or None)
+        summary = run_job(build_runtime(settings, report=report), full=full, select=select or None)
     show_summary(summary)
     if not summary.is_good:
         raise typer.Exit(1)

@@ -1,0 +1,176 @@
+"""Builds models on the cluster and runs their checks there; what readers and exports need comes back to the warehouse.
+
+A model is one query: its rows become Parquet files in the shared folder, then a view of the session for the models after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import duckdb
+
+from resources.errors import PermanentError, Where
+from resources.given_tables import given_tables, quoted
+from resources.spark.cluster import Cluster, ClusterError
+from resources.spark.dialect import spark_sql, view_name
+from resources.spark.exporting import ALL, export_given, export_model
+from resources.spark.store import Part, Store
+from resources.sql_project import Check, SqlModel, SqlProject
+from resources.warehouse import changes
+from resources.warehouse.aftercare import KPI_VALUES, comment_on, create_schema, keep_history
+from resources.warehouse.build import ModelFailed, ModelResult
+from resources.warehouse.checking import SAMPLE_ROWS, CheckResult
+from resources.warehouse.publish import literal
+
+COPIED_SCHEMAS = ("kpis", "channels", "marts")
+"""Schemas whose tables come back as tables. Those of the others are views of the files: exports read a few columns of them."""
+
+
+class ClusterBuilder:
+    """Builds in one session of the cluster and one writer session of the warehouse."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        cluster: Cluster,
+        store: Store,
+        project: SqlProject,
+        schemas: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """``schemas``: `schema.model` -> column -> DuckDB type; see :func:`resources.spark.types.model_schemas`."""
+        self.con = con
+        self._cluster, self._store, self._project, self._schemas = cluster, store, project, schemas
+        self._shown: set[str] = set()
+        store.sweep()
+        # What is built by the side of the warehouse leaves no log of changes: should it build again, it begins with whole tables.
+        changes.forget(con)
+
+    def build(self, model: SqlModel) -> ModelResult:
+        """Replace one model's table on the cluster, and here what is read here. Raises ModelFailed."""
+        started = time.monotonic()
+        columns = dict(self._schemas[model.name])
+        folder = self._store.new_folder(model.name, is_model=True)
+        (self._store.here / folder).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._show(model.refs)
+            self._cluster.write(spark_sql(model.sql), f"{self._store.there}/{folder}", columns, name=model.name)
+            rows = self._rows_written(model, folder)
+        except (ClusterError, duckdb.Error) as error:
+            raise ModelFailed(
+                f"model {model.name} did not run on the cluster: {error}",
+                where=Where(file=str(model.path)),
+                action="correct its query",
+            ) from error
+        self._store.put(model.name, {ALL: Part(folder, folder, rows)})
+        self._shown.discard(model.name)
+        self._bring_back(model)
+        return ModelResult(model.name, rows, time.monotonic() - started, columns)
+
+    def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
+        """The outcome of each check, in their order: counted all at once, samples of those that do not hold."""
+        if not checks:
+            return []
+        self._show({ref for check in checks for ref in check.refs})
+        counting = "\nunion all\n".join(
+            f"select {number} as check_number, count(*) as failing_qty from (\n{spark_sql(check.query)}\n) as offending"
+            for number, check in enumerate(checks)
+        )
+        try:
+            counted = {int(row["check_number"]): int(row["failing_qty"]) for row in self._cluster.rows(counting)}
+        except ClusterError as error:
+            raise PermanentError(
+                f"checks {', '.join(check.name for check in checks)} did not run on the cluster: {error}",
+                where=Where(file=str(checks[0].path)),
+                action="correct their queries",
+            ) from error
+        return [
+            CheckResult(check, counted[number], self._sample(check, counted[number]))
+            for number, check in enumerate(checks)
+        ]
+
+    def _sample(self, check: Check, failing_qty: int) -> tuple[dict[str, object], ...]:
+        if not failing_qty:
+            return ()
+        query = f"select * from (\n{spark_sql(check.query)}\n) as offending limit {SAMPLE_ROWS}"
+        return tuple(self._cluster.rows(query))
+
+    def _show(self, tables: Collection[str]) -> None:
+        """Make tables readable in the session: given ones as the warehouse has them now, models as they were built last."""
+        wanted = set(tables) - self._shown
+        given = given_tables()
+        export_given(self.con, self._store, [table for table in wanted if table in given])
+        for table in sorted(wanted):
+            columns = given[table] if table in given else self._schemas[table]
+            if table not in self._store.tables:
+                self._export_built_here(table, columns)
+            self._cluster.show(view_name(table), self._store.paths_there(table), columns)
+            self._shown.add(table)
+
+    def _export_built_here(self, table: str, columns: Mapping[str, str]) -> None:
+        """A model that this run does not build, and that the warehouse built last."""
+        try:
+            export_model(self.con, self._store, table, columns)
+        except duckdb.CatalogException as error:
+            raise PermanentError(
+                f"model {table} was never built: {error}",
+                action=f"build it first, for example with `etalon run --select '+key:\"{table.replace('.', '/')}\"'`",
+            ) from error
+
+    def _rows_written(self, model: SqlModel, folder: str) -> int:
+        """Read from the files' ends: whether this machine sees what the cluster wrote is known before anybody relies on it."""
+        files = str(self._store.here / folder / "*.parquet")
+        try:
+            counted = self.con.execute("select sum(num_rows) from parquet_file_metadata(?)", [files]).fetchall()
+        except duckdb.IOException as error:
+            raise PermanentError(
+                f"model {model.name} was built, and its files are not seen here: {error}",
+                where=Where(file=files, field="ETALON_SPARK_FOLDER"),
+                action="ETALON_SPARK_FOLDER and ETALON_SPARK_FOLDER_THERE must name one folder, here and on the cluster's workers",
+            ) from error
+        return int(counted[0][0] or 0)
+
+    def _bring_back(self, model: SqlModel) -> None:
+        """What the cluster built takes the place of what the warehouse had, with its documentation."""
+        con, table = self.con, quoted(model.name)
+        listed = ", ".join(f'"{column}"' for column in self._schemas[model.name])
+        files = ", ".join(literal(path) for path in self._store.paths_here(model.name))
+        rows = f"select {listed} from read_parquet([{files}], hive_partitioning = false)"
+        con.execute("begin")
+        try:
+            create_schema(con, model.schema)
+            remove_model(con, model)
+            kind: Literal["table", "view"] = "table" if model.schema in COPIED_SCHEMAS else "view"
+            con.execute(f"create {kind} {table} as {rows}")
+            comment_on(con, model, kind=kind)
+            if model.name == KPI_VALUES:
+                keep_history(con)
+            con.execute("commit")
+        except BaseException:
+            con.execute("rollback")
+            raise
+
+
+def remove_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> None:
+    """Drop what the warehouse holds of a model, be it a table or a view."""
+    name = [model.schema, model.name.partition(".")[2]]
+    found = con.execute(
+        """select 'table' from duckdb_tables() where schema_name = ? and table_name = ?
+        union all select 'view' from duckdb_views() where schema_name = ? and view_name = ?""",
+        [*name, *name],
+    ).fetchall()
+    for (kind,) in found:
+        con.execute(f"drop {kind} {quoted(model.name)}")
+
+
+def take_back(con: duckdb.DuckDBPyConnection, store: Store, project: SqlProject) -> None:
+    """The warehouse builds its models itself again: what it had as views of the cluster's files is dropped, and the store forgets them.
+
+    A model that is not built now is missing until it is, never stale.
+    """
+    built_there = [model for model in project.models.values() if model.name in store.tables]
+    for model in built_there:
+        if model.schema not in COPIED_SCHEMAS:
+            remove_model(con, model)
+    store.forget([model.name for model in built_there])

@@ -1,0 +1,124 @@
+"""The connection to a Spark Connect endpoint, and what every session there is set to.
+
+Belongs here: what is Spark's own. The client is an extra of this project (`pip install 'etalon[spark]'`) and loaded when first needed.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from resources.errors import ConfigurationError, PermanentError, RetryableError, Where
+from resources.spark.types import spark_type
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+DEFAULT_PORT = 15002
+CONNECT_TIMEOUT_S = 10.0
+
+SESSION: Mapping[str, str] = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",  # a sum that overflows or a text that is no number fails instead of becoming null
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # instants as every reader of Parquet knows them
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+}
+"""Settings that decide over values; a cluster that refuses one of them is refused."""
+
+
+class ClusterError(PermanentError):
+    """The cluster said no; holds its first words, which name the query's mistake."""
+
+
+class Cluster:
+    """One open session."""
+
+    def __init__(self, session: SparkSession) -> None:
+        self._session = session
+
+    def show(self, view: str, paths: Sequence[str], columns: Mapping[str, str]) -> None:
+        """Make Parquet files readable as ``view``; ``columns``: name -> DuckDB type."""
+        schema = ", ".join(f"`{name}` {spark_type(view, name, kind)}" for name, kind in columns.items())
+        with _told():
+            frame = self._session.read.schema(schema).parquet(*paths)
+            frame.select(*(frame[name] for name in columns)).createOrReplaceTempView(view)
+
+    def write(self, query: str, path: str, columns: Mapping[str, str], *, name: str) -> None:
+        """Run a query (Spark's dialect) and write its rows to ``path``, each column in its type. Raises ClusterError."""
+        with _told():
+            frame = self._session.sql(query)
+            cells = (
+                frame[column].cast(spark_type(name, column, kind)).alias(column) for column, kind in columns.items()
+            )
+            frame.select(*cells).write.mode("error").option("compression", "zstd").parquet(path)
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """The rows of a small query (Spark's dialect). Raises ClusterError."""
+        with _told():
+            return list(self._session.sql(query).toArrow().to_pylist())
+
+
+@contextmanager
+def connected(remote: str) -> Iterator[Cluster]:
+    """A session of its own on ``remote`` (`sc://host:15002/;token=...`), ended with the context.
+
+    Raises ConfigurationError without the client or with an address that is none, RetryableError when nobody answers.
+    """
+    _must_answer(remote)
+    try:
+        from pyspark.sql.connect.session import SparkSession
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the Spark client is not installed: {error}",
+            where=Where(field="ETALON_ENGINE"),
+            action="pip install 'etalon[spark]'",
+        ) from error
+    with _told():
+        session = SparkSession.builder.remote(remote).create()
+    try:
+        with _told():
+            for name, value in SESSION.items():
+                session.conf.set(name, value)
+        yield Cluster(session)
+    finally:
+        session.stop()
+
+
+def _must_answer(remote: str) -> None:
+    """The client itself would go on trying for minutes."""
+    parts = urlsplit(remote)
+    try:
+        host, port = parts.hostname, parts.port or DEFAULT_PORT
+    except ValueError:
+        host, port = None, 0
+    if parts.scheme != "sc" or not host:
+        raise ConfigurationError(
+            "this is no address of a Spark Connect endpoint",
+            where=Where(field="ETALON_SPARK_REMOTE"),
+            action="write it like sc://spark.example.org:15002, with /;token=... behind it when it wants one",
+        )
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise RetryableError(
+            f"the Spark Connect endpoint {host}:{port} does not answer: {error}",
+            where=Where(field="ETALON_SPARK_REMOTE"),
+            action="start it, or mend its address; nothing was changed",
+        ) from error
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the client raises, as ours: the first line says what is wrong, the rest is a stack of the JVM's."""
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except PySparkException as error:
+        told = str(error).strip().split("\n\nJVM stacktrace", 1)[0]
+        raise ClusterError(
+            " ".join(told.split())[:1000], action="mend the query, or look at the cluster's log"
+        ) from error
