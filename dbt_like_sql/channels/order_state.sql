@@ -4,13 +4,21 @@ with live_orders as (
 ),
 
 -- A shop that splits an order may number the parts alike: the master knows the first one by that number.
-orders as (
+numbered_orders as (
     select
         live_orders.*,
         row_number() over (
             partition by channel_code, order_number, system_code order by ordered_at, order_external_id
         ) as number_place
     from live_orders
+),
+
+-- One that was shipped somebody has entered.
+orders as (
+    select
+        numbered_orders.*,
+        case when number_place = 1 or status <> 'payable' then order_number end as entered_number
+    from numbered_orders
 ),
 
 order_lines as (
@@ -86,8 +94,6 @@ cross join run_clock
 left join acknowledgements
     on
         orders.channel_code = acknowledgements.channel_code
-        and orders.order_number = acknowledgements.order_number
-        -- One that was shipped somebody has entered.
-        and (orders.number_place = 1 or orders.status <> 'payable')
+        and orders.entered_number = acknowledgements.order_number
 left join summed on orders.order_id = summed.order_id
 where orders.fulfilled_by = 'retailer'

@@ -23,8 +23,25 @@ orders as (
     select * from referentials.sales_order
 ),
 
-holders as (
+order_lines as (
     select * from referentials.order_line_reference
+),
+
+-- Two tables joined by equality alone, where one joined by either of two columns would compare every row with every other.
+product_holders as (
+    select distinct
+        channel_code,
+        order_number,
+        product_id
+    from order_lines
+),
+
+sku_holders as (
+    select distinct
+        channel_code,
+        order_number,
+        sku
+    from order_lines
 ),
 
 -- Goods brought back to a till are a negative line of its ticket: requested, received and paid back at once.
@@ -108,8 +125,8 @@ guesses as (
             partition by identified.source, identified.document_id, identified.line_number
             order by
                 case
-                    when holders.product_id = identified.product_id then 0
-                    when holders.sku = identified.sku then 1
+                    when product_holders.product_id is not null then 0
+                    when sku_holders.sku is not null then 1
                     else 2
                 end,
                 case when orders.ordered_at <= identified.received_at then 0 else 1 end,
@@ -119,11 +136,16 @@ guesses as (
     from identified
     inner join quoted_orders on identified.order_number = quoted_orders.order_number
     inner join orders on quoted_orders.order_id = orders.order_id
-    left join holders
+    left join product_holders
         on
-            quoted_orders.channel_code = holders.channel_code
-            and quoted_orders.order_number = holders.order_number
-            and (holders.product_id = identified.product_id or holders.sku = identified.sku)
+            quoted_orders.channel_code = product_holders.channel_code
+            and quoted_orders.order_number = product_holders.order_number
+            and identified.product_id = product_holders.product_id
+    left join sku_holders
+        on
+            quoted_orders.channel_code = sku_holders.channel_code
+            and quoted_orders.order_number = sku_holders.order_number
+            and identified.sku = sku_holders.sku
     where identified.channel_code is null
 ),
 
