@@ -17,6 +17,7 @@ from pathlib import Path
 
 _LOOK_EVERY_S = 0.05
 _TOLD_LINES = 40
+_LONG = 200
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def run_measured(command: Sequence[str], *, environ: Mapping[str, str], cwd: Pat
         told = said.read().decode()
         if process.returncode != 0:
             last = [*told.splitlines(), *complained.read().decode().splitlines()][-_TOLD_LINES:]
-            raise RuntimeError("\n".join([f"exit code {process.returncode}: {' '.join(command)}", *last]))
+            named = " ".join(part for part in command if len(part) < _LONG)
+            raise RuntimeError("\n".join([f"exit code {process.returncode}: {named}", *last]))
     if sys.platform == "darwin":
         peak_rss_mb = usage.ru_maxrss / (1 << 20)
     return Spent(usage.ru_utime + usage.ru_stime, wall_s, peak_rss_mb, told)
