@@ -22,6 +22,8 @@ from resources.operations import CanonicalFile, Operations, key_text
 
 MIN_ROWS = 10_000
 """Root rows gathered before contracts run: per page they would cost more than the reading."""
+MOST_PERSONAL_VALUES = 50_000
+"""Personal values gathered before they are kept. Tokens fall anywhere in their store: each write touches most of it, however small."""
 HEADER_REFUSED, DUPLICATE_KEY = "header_refused", "duplicate_key"
 SEALED_CONTEXT = "sealed:"
 """How the stored context of a row begins when hexadecimal digits of a sealed envelope follow."""
@@ -88,6 +90,7 @@ class Collector:
         self._where = Where(system_code=system_code, stream=stream.name)
         self._entities = _stream_entities(stream, self._where)
         self._waiting: list[Batch] = []
+        self._personal: dict[str, tuple[str, str, str]] = {}
         self._observed_at = now
 
     def observe_at(self, watermark_at: datetime) -> None:
@@ -106,7 +109,10 @@ class Collector:
                     where=self._where,
                     action="set ETALON_SECRET_KEY and run again",
                 )
-            self._pii.put(batch.personal)
+            for row in batch.personal:
+                self._personal.setdefault(row[0], row)
+            if len(self._personal) >= MOST_PERSONAL_VALUES:
+                self._keep_personal(self._pii)
         if self._waiting and self._waiting[-1].part != batch.part:
             self._flush()
         self._waiting.append(batch)
@@ -116,8 +122,10 @@ class Collector:
             self._end(end)
 
     def close(self) -> None:
-        """Pass on what still waits."""
+        """Pass on what still waits. Nothing is offered for loading before the values behind its tokens are kept."""
         self._flush()
+        if self._pii is not None:
+            self._keep_personal(self._pii)
 
     @property
     def landed_qty(self) -> int:
@@ -150,6 +158,11 @@ class Collector:
     def refused_parts(self) -> list[str]:
         """Files of which nothing is loaded."""
         return [end.name for end in self.ends.values() if end.outcome == "refused"]
+
+    def _keep_personal(self, pii: KeepsPersonalValues) -> None:
+        gathered, self._personal = self._personal, {}
+        if gathered:
+            pii.put(gathered.values())
 
     def _end(self, end: PartEnd) -> None:
         self.ends[end.name] = end

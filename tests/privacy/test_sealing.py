@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def test_a_changed_byte_is_noticed(sealer: Sealer, position: int) -> None:
     sealed[position] ^= 1
     with pytest.raises(PermanentError, match="does not open"):
         sealer.open(bytes(sealed))
+
+
+def test_each_of_many_opens_with_its_own_context_only(sealer: Sealer) -> None:
+    given = [(f"value {number}".encode(), f"row {number}".encode()) for number in range(3)]
+    sealed = sealer.seal_each(given)
+    assert [sealer.open(one, context) for one, (_, context) in zip(sealed, given, strict=True)] == [v for v, _ in given]
+    assert len({one[4:16] for one in sealed}) == 3
+    with pytest.raises(PermanentError, match="does not open"):
+        sealer.open(sealed[0], b"row 1")
 
 
 def test_another_key_or_context_does_not_open(sealer: Sealer) -> None:
@@ -90,6 +100,18 @@ def test_what_is_erased_leaves_the_file(tmp_path: Path, sealer: Sealer) -> None:
     with sa.create_engine(f"sqlite:///{path}").connect() as connection:
         connection.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
     assert TOKEN.encode() not in _all_bytes(tmp_path)
+
+
+def test_of_many_values_only_the_erased_leave_the_file(tmp_path: Path, sealer: Sealer) -> None:
+    store = PiiStore(tmp_path / "pii.sqlite", sealer)
+    tokens = [sha256(str(number).encode()).hexdigest() for number in range(4_000)]
+    for start in range(0, 4_000, 500):  # the tree grows between its leaves, as it does run by run
+        store.put((token, "email", f"{token}@example.com") for token in tokens[start : start + 500])
+    erased, kept = tokens[::20], tokens[1::20]
+    assert store.erase_all(erased) == 200
+    left = _all_bytes(tmp_path)
+    assert not [token for token in erased if token.encode() in left]
+    assert all(store.get(token) is not None for token in kept)
 
 
 def _all_bytes(folder: Path) -> bytes:

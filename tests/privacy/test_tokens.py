@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+import unicodedata
+
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from resources.privacy import Tokeniser, normalise_email, normalise_name, normalise_phone
+from resources.privacy import Tokeniser, derive_key, normalise_email, normalise_name, normalise_phone
 
 
 @pytest.mark.parametrize(
@@ -74,3 +79,23 @@ def test_kinds_and_secrets_do_not_mix(tokeniser: Tokeniser) -> None:
 
 def test_the_key_does_not_show(tokeniser: Tokeniser) -> None:
     assert repr(tokeniser) == "Tokeniser(key not shown)"
+
+
+@given(st.text(max_size=80), st.binary(min_size=16, max_size=80))
+def test_a_token_is_the_hmac_of_the_normalised_value(value: str, secret_key: bytes) -> None:
+    key = derive_key(secret_key, "token name")
+    normal = normalise_name(value)
+    expected = None if normal is None else hmac.digest(key, normal.encode(), "sha256").hex()
+    assert Tokeniser(secret_key).name(value) == expected
+
+
+@given(st.text(max_size=80))
+def test_a_name_word_by_word_is_the_name_as_a_whole(value: str) -> None:
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", value).casefold())
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    assert normalise_name(value) == (" ".join(bare.split()) or None)
+
+
+@given(st.from_regex(r"\+?[0-9]{0,14}", fullmatch=True))
+def test_a_phone_of_digits_alone_is_that_phone_with_spaces(value: str) -> None:
+    assert normalise_phone(value) == normalise_phone(f" {value}")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import polars as pl
 
-from resources.privacy import Tokeniser
-
-Kind = Literal["email", "phone", "name"]
+from resources.privacy import PersonalKind, Tokeniser
 
 
 class PersonalValues:
@@ -16,20 +12,27 @@ class PersonalValues:
 
     def __init__(self, tokeniser: Tokeniser) -> None:
         self._tokeniser = tokeniser
-        self._seen: dict[tuple[str, str], str] = {}
+        self._seen: dict[str, tuple[str, str, str]] = {}
 
-    def tokens(self, values: pl.Series, kind: Kind) -> pl.Series:
+    def tokens(self, values: pl.Series, kind: PersonalKind) -> pl.Series:
         """Tokens of a column, null where there is no value; remembers the values."""
-        distinct = values.drop_nulls().unique(maintain_order=True)
-        hashed = {"email": self._tokeniser.email, "phone": self._tokeniser.phone, "name": self._tokeniser.name}[kind](
-            distinct
-        )
-        for token, value in zip(hashed.to_list(), distinct.to_list(), strict=True):
-            if token is not None:
-                self._seen.setdefault((token, kind), value.strip())
-        return values.replace_strict(distinct, hashed, default=None, return_dtype=pl.String)
+        texts = values.to_list()
+        found = self._remember(texts, kind)
+        return pl.Series(values.name, list(map(found.get, texts)), dtype=pl.String)
+
+    def keep(self, values: pl.Series, kind: PersonalKind) -> None:
+        """Remember the values of a column whose tokens no row holds."""
+        self._remember(values.to_list(), kind)
 
     @property
     def rows(self) -> tuple[tuple[str, str, str], ...]:
         """(token, kind, value) of every value seen."""
-        return tuple((token, kind, value) for (token, kind), value in self._seen.items())
+        return tuple(self._seen.values())
+
+    def _remember(self, texts: list[str | None], kind: PersonalKind) -> dict[str | None, str | None]:
+        distinct = [text for text in dict.fromkeys(texts) if text is not None]
+        hashed = self._tokeniser.tokens(distinct, kind)
+        for token, value in zip(hashed, distinct, strict=True):
+            if token is not None and token not in self._seen:
+                self._seen[token] = (token, kind, value.strip())
+        return dict(zip(distinct, hashed, strict=True))

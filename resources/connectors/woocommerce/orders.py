@@ -274,8 +274,8 @@ def _fees(order: Order) -> str:
 def _order_frame(orders: pl.DataFrame, channel_code: str, personal: PersonalValues) -> pl.DataFrame:
     email_token = personal.tokens(orders["billing.email"], "email")
     guests = orders.filter(pl.col("customer_id") == 0)
-    personal.tokens(guests["billing.phone"], "phone")
-    personal.tokens(
+    personal.keep(guests["billing.phone"], "phone")
+    personal.keep(
         guests.select(pl.concat_str(["billing.first_name", "billing.last_name"], separator=" ", ignore_nulls=True))[
             "billing.first_name"
         ],
