@@ -16,6 +16,9 @@ SYNC = "sync"
 TRANSMISSION = "order_transmission"
 """Group of the orders that go out to a system as files, and of the job that sends them."""
 
+HISTORY = "history"
+"""Group, and first part of the keys, of streams read by period."""
+
 OPERATIONS = "operations"
 """Group, and first part of the keys, of what watches over the rest."""
 
@@ -51,6 +54,21 @@ def sync_key(code: str, name: str) -> dg.AssetKey:
 def channel_pool(channel_code: str) -> str:
     """Pool of the steps that plan and write one channel: one at a time."""
     return f"channel_{channel_code}"
+
+
+def history_key(system_code: str, stream: str) -> dg.AssetKey:
+    """Asset of one stream of one system, read by period."""
+    return dg.AssetKey([HISTORY, system_code, stream])
+
+
+def history_pool(system_code: str) -> str:
+    """Pool of the steps that read periods of one system: as many at a time as it bears."""
+    return f"history_{system_code}"
+
+
+def history_step(system_code: str) -> str:
+    """Step that reads periods of one system."""
+    return f"read_history_{system_code}"
 
 
 def read_step(system_code: str) -> str:

@@ -5,7 +5,7 @@ Belongs here: opening each store once, on first use, and the few calls that need
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +18,7 @@ from assets.journal_tables import journal_frames
 from assets.order_tables import order_frames
 from assets.progress import Reporter, quiet
 from resources.connectors.registry import build_connector
+from resources.connectors.sdk.periods import Period
 from resources.connectors.sdk.stream import Connector, Stream
 from resources.extract import run_extract
 from resources.landing import Landing
@@ -25,7 +26,7 @@ from resources.operations import ExchangeEntry, Manifest, Operations, Quarantine
 from resources.operations.carrying import must_be_carried_over
 from resources.priority import step_back
 from resources.privacy import PiiStore, Sealer, Tokeniser
-from resources.retailer import Retailer, load_retailer
+from resources.retailer import Retailer, SystemConfig, load_retailer
 from resources.retailer_tables import retailer_frames
 from resources.settings import OPERATIONS_FILE, Settings
 from resources.sql_cache import remembered_project
@@ -50,13 +51,17 @@ class EntityLoad:
 
 @dataclass
 class Runtime:
-    """A retailer at work on one machine. Building it opens nothing; a store opens when it is first used."""
+    """A retailer at work on one machine. Building it opens nothing; a store opens when it is first used.
+
+    ``connect``: how a connector is made of what is declared.
+    """
 
     settings: Settings
     retailer: Retailer
     project: SqlProject
     connectors: Mapping[str, Connector]
     report: Reporter = quiet
+    connect: Callable[[SystemConfig], Connector] | None = None
 
     @cached_property
     def operations(self) -> Operations:
@@ -99,8 +104,27 @@ class Runtime:
         """Raw and canonical files."""
         return Landing(self.settings.data_dir, self.sealer)
 
-    def extract(self, connector: Connector, stream: Stream, *, full: bool, run_id: str) -> Manifest:
-        """Read one stream; see :func:`resources.extract.run_extract`. What is expected to go wrong is in the manifest."""
+    def history_connector(self, system_code: str) -> Connector:
+        """The connector of one of the processes that read a system's history at once: with its share of the calls the system bears.
+
+        Made anew each time where the runtime knows how to make connectors.
+        """
+        if self.connect is None:
+            return self.connectors[system_code]
+        system = self.retailer.system(system_code)
+        shared = {
+            "requests_per_second": system.requests_per_second / system.history_readers,
+            "workers": max(1, system.workers // system.history_readers),
+        }
+        return self.connect(system.model_copy(update=shared))
+
+    def extract(
+        self, connector: Connector, stream: Stream, *, full: bool, run_id: str, period: Period | None = None
+    ) -> Manifest:
+        """Read one stream, or a ``period`` of it; see :func:`resources.extract.run_extract`.
+
+        What is expected to go wrong is in the manifest.
+        """
         self._step_back()
         return run_extract(
             connector,
@@ -111,6 +135,7 @@ class Runtime:
             full=full,
             now=self.settings.clock()(),
             run_id=run_id,
+            period=period,
         )
 
     @contextmanager
@@ -205,15 +230,17 @@ def build_runtime(settings: Settings, *, report: Reporter = quiet, project: SqlP
     """
     retailer = load_retailer(settings.retailer_path, settings.variables)
     tokeniser = Tokeniser(settings.secret_key)
+
+    def connect(system: SystemConfig) -> Connector:
+        return build_connector(system, retailer=retailer, tokeniser=tokeniser, clock=settings.clock())
+
     return Runtime(
         settings=settings,
         retailer=retailer,
         project=remembered_project(settings.sql_dir, settings.data_dir / "cache") if project is None else project,
-        connectors={
-            system.code: build_connector(system, retailer=retailer, tokeniser=tokeniser, clock=settings.clock())
-            for system in retailer.systems
-        },
+        connectors={system.code: connect(system) for system in retailer.systems},
         report=report,
+        connect=connect,
     )
 
 

@@ -16,6 +16,7 @@ from assets.impact import AssetImpact
 from assets.kpis import kpi_assets
 from assets.operations import operations_assets
 from assets.orders import order_assets, transmission_keys
+from assets.periods import period_assets
 from assets.publication import PublicationStep, publication_assets
 from assets.referentials import referential_assets
 from assets.runtime import Runtime, build_runtime
@@ -23,7 +24,7 @@ from assets.sources import source_assets
 from assets.stock_book import stock_book_assets
 from orchestration.decisions import decision_jobs
 from orchestration.housekeeping import housekeeping_job
-from orchestration.jobs import channel_job, jobs, order_job
+from orchestration.jobs import channel_job, history_job, jobs, order_job
 from orchestration.news import news_sensors
 from orchestration.retries import retries_sensor
 from orchestration.schedules import schedules
@@ -46,14 +47,17 @@ def build_definitions(runtime: Runtime, *, publications: Sequence[PublicationSte
     folders = {system.code: watched(system) for system in runtime.retailer.systems if isinstance(system, FilesSystem)}
     is_service = runtime.settings.is_service
     assets = pipeline_assets(runtime, publications)
+    by_period = period_assets(runtime)
+    history = [key for definition in by_period for key in definition.keys]
     impact = AssetImpact(assets)
     return dg.Definitions(
-        assets=[*assets, *operations_assets(runtime, impact)],
+        assets=[*assets, *by_period, *operations_assets(runtime, impact)],
         jobs=[
             *jobs(
                 (code for code, connector in runtime.connectors.items() if connector.streams()),
-                apart=[*sent_apart, *synced_apart],
+                apart=[*sent_apart, *synced_apart, *history],
             ),
+            *([history_job(history)] if history else []),
             *([order_job(sent_apart)] if sent_apart else []),
             *([channel_job(synced_apart), *decision_jobs(runtime)] if synced_apart else []),
             housekeeping_job(runtime),

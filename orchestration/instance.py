@@ -28,8 +28,14 @@ PROCESS_TAG = "etalon/process"
 MODE_TAG, SYNC_TAG = "etalon/mode", "etalon/sync"
 """Tags of runs that read the systems (full or incremental), and of runs that write to channels or send orders."""
 
+BACKFILL_TAG = "dagster/backfill"
+"""Tag that Dagster gives each run of a backfill."""
+
 READING_RUNS, SYNC_RUNS, OTHER_RUNS = 1, 3, 2
 """Two runs that read would only wait for each other, at the streams' locks and at the writer's."""
+
+BACKFILL_RUNS = 4
+"""Runs of backfills at a time, of all systems together; how many of one system its pool says."""
 
 START_SECONDS = 900
 """Longest start of a run. A process that starts later than that starts for nothing, and its retry beside it: on a machine so busy that
@@ -65,12 +71,13 @@ def instance_config(home: Path, postgres_url: str | None) -> dict[str, Any]:
         # is the belt to these braces), and one writer per channel.
         "concurrency": {
             "pools": {"granularity": "op", "default_limit": 1, "op_granularity_run_buffer": 1},
-            # Runs that read and runs that write to channels each have places of their own: neither kind can take them all.
+            # Runs that read, runs that write to channels and backfills each have places of their own: no kind can take them all.
             "runs": {
-                "max_concurrent_runs": READING_RUNS + SYNC_RUNS + OTHER_RUNS,
+                "max_concurrent_runs": READING_RUNS + SYNC_RUNS + OTHER_RUNS + BACKFILL_RUNS,
                 "tag_concurrency_limits": [
                     {"key": MODE_TAG, "limit": READING_RUNS},
                     {"key": SYNC_TAG, "limit": SYNC_RUNS},
+                    {"key": BACKFILL_TAG, "limit": BACKFILL_RUNS},
                 ],
             },
         },
@@ -141,8 +148,12 @@ def write_instance_config(home: Path, postgres_url: str | None) -> Path:
 
 
 @contextmanager
-def open_instance(home: Path, postgres_url: str | None) -> Iterator[dg.DagsterInstance]:
+def open_instance(
+    home: Path, postgres_url: str | None, *, pools: Mapping[str, int] | None = None
+) -> Iterator[dg.DagsterInstance]:
     """The instance in ``home``, ready: configuration written, writer's pool limited to one, slots of dead runs freed.
+
+    ``pools``: other pools and how many slots each has; one that nobody names has a single slot, or what it was given last.
 
     The database's address is put into this process's environment, where the configuration and what the process starts find it.
     """
@@ -151,7 +162,8 @@ def open_instance(home: Path, postgres_url: str | None) -> Iterator[dg.DagsterIn
         if postgres_url is not None:
             # Without a pool Dagster's Postgres storage opens a connection for every query: 15 ms an event instead of 2 to 5.
             instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3_600, max_overflow=10)
-        instance.event_log_storage.set_concurrency_slots(WRITER_POOL, 1)
+        for pool, slots in {**(pools or {}), WRITER_POOL: 1}.items():
+            instance.event_log_storage.set_concurrency_slots(pool, slots)
         free_dead_runs(instance)
         yield instance
 

@@ -11,6 +11,7 @@ from assets.names import TRANSMISSION, read_step
 NIGHTLY_FULL, HOURLY_INCREMENTAL = "nightly_full", "hourly_incremental"
 ORDER_TRANSMISSION = TRANSMISSION
 CHANNEL_SYNC = "channel_sync"
+READ_HISTORY = "read_history"
 
 
 def full_config(system_codes: Iterable[str]) -> dict[str, object]:
@@ -37,6 +38,17 @@ def channel_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
         executor_def=dg.in_process_executor,
         description="Plan what each channel needs, hold what goes over a guard, write the rest and read it back. Never opens the "
         "warehouse, so it runs beside anything.",
+    )
+
+
+def history_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
+    """The job that reads periods of streams; ``keys``: their assets, all of the same days."""
+    return dg.define_asset_job(
+        READ_HISTORY,
+        selection=dg.AssetSelection.assets(*keys),
+        executor_def=dg.in_process_executor,
+        description="Read days of streams, chosen one by one or as a backfill of many. Never opens the warehouse, so it runs beside "
+        "anything; the next run of the main job loads what it read.",
     )
 
 

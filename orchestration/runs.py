@@ -136,7 +136,7 @@ def _execute(
 ) -> RunSummary:
     with (
         open_instance(runtime.settings.dagster_dir, runtime.settings.postgres_url) as instance,
-        _quiet_logs(),
+        quiet_logs(),
     ):
         result = job.execute_in_process(
             instance=instance,
@@ -152,13 +152,12 @@ def _execute(
 
 def summarise(job: str, result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> RunSummary:
     """Read what a run left in its instance."""
-    errors: dict[str, str] = {}
-    materialized: list[str] = []
-    for event in result.all_events:
-        if event.is_step_failure and event.step_key:
-            errors[event.step_key] = _error_text(event)
-        elif event.is_step_materialization and event.asset_key is not None:
-            materialized.append(event.asset_key.to_user_string())
+    errors = step_errors(result)
+    materialized = [
+        event.asset_key.to_user_string()
+        for event in result.all_events
+        if event.is_step_materialization and event.asset_key is not None
+    ]
     times = [
         StepTime(stats.step_key, (stats.end_time or stats.start_time) - stats.start_time, stats.step_key not in errors)
         for stats in sorted(instance.get_run_step_stats(result.run_id), key=lambda stats: stats.start_time or 0)
@@ -185,6 +184,13 @@ def summarise(job: str, result: dg.ExecuteInProcessResult, instance: dg.DagsterI
         errors=errors,
         materialized=tuple(materialized),
     )
+
+
+def step_errors(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Message of each step that failed, by step."""
+    return {
+        event.step_key: _error_text(event) for event in result.all_events if event.is_step_failure and event.step_key
+    }
 
 
 def _error_text(event: dg.DagsterEvent) -> str:
@@ -221,7 +227,7 @@ def _systems(runtime: Runtime, selection: Sequence[dg.AssetKey] | None) -> list[
 
 
 @contextmanager
-def _quiet_logs() -> Iterator[None]:
+def quiet_logs() -> Iterator[None]:
     """Dagster's own progress stays in its instance; the terminal shows ours."""
     logger = logging.getLogger("dagster")
     level = logger.level

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 import dagster as dg
 
+from assets.periods import history_pools
 from assets.runtime import Runtime
 from assets.stock_book import lane_channels
 from orchestration.instance import MODE_TAG, open_instance, postgres_environment
@@ -53,7 +54,7 @@ def run_service(
             return
         operations_url = settings.variables.get("ETALON_OPERATIONS_URL") or sqlalchemy_postgres_url(url)
         _carry_over(settings, operations_url)
-        instance = stack.enter_context(open_instance(settings.dagster_dir, url))
+        instance = stack.enter_context(open_instance(settings.dagster_dir, url, pools=history_pools(runtime)))
         children = children_environment(environ, settings, ports, postgres_url=url)
         operations = Operations.open(operations_url, data_dir=settings.data_dir)
         stack.callback(operations.close)

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from orchestration.cli import (
+    backfill,
     backup,
     check,
     demo,
@@ -45,6 +46,7 @@ Going live:
   etalon systems          what each system shows, and what it hides
   etalon check shop_fr    does the key work, do the rows fit?
   etalon run --full       read everything, rebuild, publish
+  etalon backfill         a long history by period, several processes at once
   etalon up               all of it as a service, with the fast lane and webhooks
   etalon worker           the fast lane alone: sales change the shops at once
   etalon hooks            the receiver of shops' webhooks alone
@@ -77,6 +79,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("backfill")(backfill.backfill)
 app.command("systems")(systems.systems)
 app.command("check")(check.check)
 app.add_typer(quarantine.app, name="quarantine")

@@ -16,7 +16,7 @@ def systems(
         "", help="One system, by its code in retailer.yaml; all when left out.", metavar="[SYSTEM]"
     ),
 ) -> None:
-    """List the streams of each system: how changes and deletes show, and the blind spots. Connects to nothing.
+    """List the streams of each system: how changes and deletes show, by what one period is read, and blind spots. Connects to nothing.
 
     \b
     Examples:
@@ -25,7 +25,7 @@ def systems(
     """
     runtime = open_runtime()
     codes = [runtime.retailer.system(system).code] if system else [item.code for item in runtime.retailer.systems]
-    streams = table("Streams", "system", "stream", "feeds", "changes show by", "deletes", "personal")
+    streams = table("Streams", "system", "stream", "feeds", "changes show by", "periods by", "deletes", "personal")
     blind = table("What cannot be seen", "stream", "blind spot")
     writes = table("What could be written", "system", "entity", "attribute", "refuses outdated writes", "note")
     for code in codes:
@@ -36,6 +36,7 @@ def systems(
                 stream.name,
                 ", ".join(stream.entities),
                 _CHANGES[stream.change_tracking] + (f" ({stream.cursor_field})" if stream.cursor_field else ""),
+                stream.period_field or "",
                 "yes" if stream.shows_deletes else "no",
                 "yes" if stream.has_personal_data else "no",
             )

@@ -13,6 +13,7 @@ from types import FrameType
 
 import typer
 
+from assets.periods import history_pools
 from assets.runtime import build_runtime
 from orchestration.cli.environment import chosen_environment, open_settings
 from orchestration.cli.terminal import console, errors
@@ -45,7 +46,7 @@ def ui(
     """
     settings = open_settings()
     runtime = build_runtime(settings)  # a mistake in retailer.yaml is told here, not in a browser
-    with open_instance(settings.dagster_dir, settings.postgres_url):
+    with open_instance(settings.dagster_dir, settings.postgres_url, pools=history_pools(runtime)):
         pass
     # `dagster dev` starts one code server for both; each alone would start its own and load everything twice.
     program = ["dagster", "dev"] if daemon else ["dagster_webserver"]

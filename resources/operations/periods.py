@@ -66,6 +66,18 @@ def whole_since(periods: Sequence[CoveredPeriod]) -> datetime | None:
     return by_watermark[low].watermark_at if low < len(by_watermark) else None
 
 
+def is_covered(periods: Sequence[CoveredPeriod], from_at: datetime | None, to_at: datetime) -> bool:
+    """Whether the readings together cover every day from ``from_at`` (None: the beginning) to before ``to_at``, whenever they were made."""
+    if from_at is None:
+        return _reaches(periods, to_at)
+    reached = from_at
+    for first, last in sorted((period.from_at or from_at, period.to_at) for period in periods):
+        if first > reached:
+            break
+        reached = max(reached, last)
+    return reached >= to_at
+
+
 def _reaches(periods: Sequence[CoveredPeriod], instant: datetime) -> bool:
     """Whether the periods cover every day from the beginning until ``instant``."""
     reached = max((period.to_at for period in periods if period.from_at is None), default=None)

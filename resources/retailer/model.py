@@ -38,12 +38,16 @@ ScopeKind = Literal["everywhere", "company", "channel", "category"]
 
 
 class Identity(Declared):
-    """Who the retailer is, and the languages of its reports, first one the default."""
+    """Who the retailer is, and the languages of its reports, first one the default.
+
+    ``history_from``: the first day that is read by period; what is older belongs to it.
+    """
 
     code: Code
     name: Text
     currency: CurrencyCode
     languages: Annotated[tuple[Literal["fr", "en"], ...], Field(min_length=1)] = ("en",)
+    history_from: date = date(2020, 1, 1)
 
 
 class Company(Declared):

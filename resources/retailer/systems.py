@@ -28,8 +28,9 @@ class Declared(BaseModel):
 class SystemConfig(Declared):
     """What every kind of system has. ``time_zone`` is the zone of its naive local times (required: never guessed).
 
-    ``requests_per_second``: ceiling for all of Étalon's calls to it; ``workers``: pages read at once. ``proxy``: what every call
-    to it goes through; ``ca_bundle``: PEM file of the authorities that its certificate (or the proxy's) is believed by.
+    ``requests_per_second``: ceiling for all of Étalon's calls to it; ``workers``: pages read at once. ``history_readers``: processes
+    that may read periods of its history at once, sharing those two. ``proxy``: what every call to it goes through; ``ca_bundle``:
+    PEM file of the authorities that its certificate (or the proxy's) is believed by.
     """
 
     code: Code
@@ -41,6 +42,7 @@ class SystemConfig(Declared):
     timeout_s: PositiveFloat = 30.0
     page_size: Positive = 100
     workers: Positive = 4
+    history_readers: Positive = 2
     proxy: ProxyUrl = None
     ca_bundle: Path | None = None
 

@@ -19,6 +19,7 @@ from orchestration.runs import FailedCheck, RunSummary, StepTime
 
 EXPECTED = {
     "privacy erase",
+    "backfill",
     "backup",
     "restore",
     "check",
