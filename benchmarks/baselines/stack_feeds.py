@@ -331,17 +331,15 @@ class Drops:
                     "is_stock_tracked": article.get("suivi_stock") == "true",
                     "is_active": article.get("actif") == "true",
                     "tax": value["tva"],
-                    "weight_g": int(value["poids_g"]),
+                    "weight_g": int(value["poids_g"] or 0),
                     "modified": value["modifie"],
                     "components": [
-                        {"article": part.get("article"), "qty": int(part.get("qte"))}
+                        {"article": part.get("article"), "qty": int(part.get("qte", "0"))}
                         for part in article.iterfind("composants/composant")
                     ],
                 }
             )
             article.clear()
-            while article.getprevious() is not None:
-                del article.getparent()[0]
         texts = (
             "product_external_id",
             "parent_external_id",
