@@ -18,9 +18,9 @@ import dagster as dg
 from assets.names import history_key
 from assets.periods import period_assets, reading_runtime
 from assets.runtime import Runtime
+from orchestration.in_process import QUIET, quiet_logs, step_errors
 from orchestration.instance import open_instance, process_tags
 from orchestration.jobs import READ_HISTORY, history_job
-from orchestration.runs import QUIET, quiet_logs, step_errors
 from resources.settings import Settings
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -15,13 +13,11 @@ from assets.orders import sending_systems
 from assets.publication import PublicationStep
 from assets.runtime import Runtime
 from orchestration.definitions import asset_impact, build_definitions
+from orchestration.in_process import QUIET, quiet_logs, step_errors
 from orchestration.instance import open_instance, process_tags
 from orchestration.jobs import CHANNEL_SYNC, HOURLY_INCREMENTAL, NIGHTLY_FULL, ORDER_TRANSMISSION, full_config
 from orchestration.watch import look_after_run
 from resources.errors import ConfigurationError, Where
-
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""Run configuration that keeps Dagster's log in its instance: the terminal shows ours."""
 
 
 @dataclass(frozen=True)
@@ -186,20 +182,6 @@ def summarise(job: str, result: dg.ExecuteInProcessResult, instance: dg.DagsterI
     )
 
 
-def step_errors(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Message of each step that failed, by step."""
-    return {
-        event.step_key: _error_text(event) for event in result.all_events if event.is_step_failure and event.step_key
-    }
-
-
-def _error_text(event: dg.DagsterEvent) -> str:
-    """What the step itself raised: Dagster wraps it once, and what lies below is how it came about."""
-    error = event.step_failure_data.error
-    told = error.cause if error is not None and error.cause is not None else error
-    return told.message.strip() if told is not None else "failed without a message"
-
-
 def _resolve(job: dg.JobDefinition, select: str) -> Sequence[dg.AssetKey]:
     graph = job.asset_layer.asset_graph
     with warnings.catch_warnings():
@@ -224,15 +206,3 @@ def _systems(runtime: Runtime, selection: Sequence[dg.AssetKey] | None) -> list[
         if connector.streams()
         and (keys is None or any(dg.AssetKey([code, stream.name]) in keys for stream in connector.streams()))
     ]
-
-
-@contextmanager
-def quiet_logs() -> Iterator[None]:
-    """Dagster's own progress stays in its instance; the terminal shows ours."""
-    logger = logging.getLogger("dagster")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -19,9 +19,10 @@ from assets.runtime import Runtime
 from assets.sql_models import markdown_table
 from orchestration.cli import app, exchanges, incidents
 from orchestration.definitions import asset_impact, build_definitions
+from orchestration.in_process import QUIET
 from orchestration.instance import SYNC_TAG
 from orchestration.jobs import CHANNEL_SYNC, HOURLY_INCREMENTAL
-from orchestration.runs import QUIET, run_job
+from orchestration.runs import run_job
 from orchestration.watch import incidents_sensor, journal_ended_runs, journal_run, watch_in_background
 from resources.operations.incidents import Impact
 from resources.settings import Settings

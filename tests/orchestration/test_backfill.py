@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import dagster as dg
 import duckdb
 import polars as pl
 import pytest
@@ -17,10 +15,9 @@ import pytest
 from assets.names import history_key, history_pool
 from assets.periods import reading_runtime
 from assets.runtime import Runtime
-from orchestration.backfill import Chunk, ChunkDone, Reader, plan, read_chunks
+from orchestration.backfill import plan, read_chunks
 from orchestration.instance import open_instance
 from resources.contracts.entity import ENVELOPE, entities
-from resources.errors import ConfigurationError
 from resources.settings import Settings
 from sandbox.servers.woocommerce import WooCommerceServer
 from tests.connectors.tiny_shop import tiny_shop

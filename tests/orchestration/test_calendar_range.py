@@ -12,8 +12,8 @@ import pytest
 
 from assets.runtime import first_calendar_day
 from orchestration.definitions import build_definitions
+from orchestration.in_process import QUIET
 from orchestration.jobs import HOURLY_INCREMENTAL
-from orchestration.runs import QUIET
 from resources.connectors.sdk.stream import Stream
 from resources.settings import Settings
 from tests.orchestration.small import MemoryConnector, small_runtime

@@ -12,8 +12,9 @@ import pytest
 
 from assets.publication import publication_steps
 from orchestration.definitions import build_definitions
+from orchestration.in_process import QUIET
 from orchestration.jobs import HOURLY_INCREMENTAL
-from orchestration.runs import QUIET, RunSummary, summarise
+from orchestration.runs import RunSummary, summarise
 from resources.report.data import open_published
 from resources.settings import Settings
 from tests.orchestration.small import CATALOGUE, MemoryConnector, broken_shop, product, refused_product, small_runtime
