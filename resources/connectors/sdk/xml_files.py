@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import polars as pl
 from lxml import etree
@@ -20,6 +23,7 @@ from resources.connectors.sdk.feed import Feed, XmlFormat
 from resources.connectors.sdk.mapping import CHILD_PLACE, ITEM, PARENT, TextRows
 from resources.connectors.sdk.stream import RawRow, Reject
 from resources.connectors.sdk.text_rows import Announced, FileIdentity, Piece, placed
+from resources.connectors.sdk.xml_cells import CellReader, Cells
 from resources.errors import ContractBroken, Where
 
 ROWS_PER_CHECK = 200
@@ -27,6 +31,7 @@ ROWS_PER_CHECK = 200
 ROWS_PER_PIECE = 10_000
 _PROLOG_BYTES = 64 << 10
 _READ_BYTES = 256 << 10
+_START_TAG = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
 _BEFORE_ROOT = re.compile(rb"^\xef\xbb\xbf|<\?.*?\?>|<!--.*?-->|\s+", re.DOTALL)
 _ACTION = "the whole file is refused and kept; ask for it again"
 
@@ -58,6 +63,18 @@ def read_xml_row(row: RawRow, feed: Feed, identity: FileIdentity, line: int, *, 
     return piece
 
 
+@dataclass
+class _Taken:
+    """Rows of a piece so far. ``lots``: (rows up to and with this lot, its elements serialized under their root)."""
+
+    rows: Cells
+    items: dict[str, Cells]
+    lines: list[int] = field(default_factory=list)
+    lots: list[tuple[int, bytes]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    received_qty: int = 0
+
+
 class _XmlReader:
     def __init__(self, feed: Feed, declared: XmlFormat, identity: FileIdentity, xsd: Path) -> None:
         self._feed = feed
@@ -65,43 +82,35 @@ class _XmlReader:
         self._identity = identity
         self._where = Where(file=identity.name)
         self._schema = etree.XMLSchema(etree.parse(str(xsd), _parser()))
+        self._cells = CellReader(feed)
 
     def read(self, file: BinaryIO, rows_per_piece: int) -> Iterator[Piece]:
         """Read the document; the raw bytes read since the last piece go with each piece."""
         head = file.read(_PROLOG_BYTES)
-        self._refuse_document_type(head)
-        # Only rows are told of: an event for each element in them would cost more than the parsing.
+        # Only the root is told of: its rows are found under it, and an event for each of them would cost as much as parsing it.
         parser = etree.XMLPullParser(
-            events=("end",),
-            tag=self._format.row,
+            events=("start",),
+            tag=self._root_name(head),
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
             huge_tree=False,
         )
         root: etree._Element | None = None
-        lot: list[etree._Element] = []
-        rows: list[etree._Element] = []
-        rejects: list[Reject] = []
-        pending, received, data = b"", 0, head
+        taken = self._nothing_taken()
+        pending, data = [], head
         try:
             while data:
-                pending += data
+                pending.append(data)
                 parser.feed(data)
                 for _, found in parser.read_events():
-                    parent = found.getparent()
-                    if root is None and parent is not None and parent.getparent() is None:
-                        root = self._checked_root(parent)
-                    if parent is root:
-                        lot.append(found)
-                if root is not None and len(lot) > ROWS_PER_CHECK:
-                    # The last row stays where it is: the parser may still be at work right after it.
-                    received += len(lot) - 1
-                    self._check(root, lot[:-1], rows, rejects)
-                    lot = lot[-1:]
-                if root is not None and len(rows) + len(rejects) >= rows_per_piece:
-                    yield self._piece(pending, received, root, rows, rejects, is_last=False)
-                    pending, received, rows, rejects = b"", 0, [], []
+                    root = self._checked_root(found) if root is None else root
+                if root is not None:
+                    # The last child stays where it is: the parser may still be at work in it, or right after it.
+                    self._take(root, root[:-1], taken)
+                    if taken.received_qty >= rows_per_piece:
+                        yield self._piece(b"".join(pending), root, taken, is_last=False)
+                        pending, taken = [], self._nothing_taken()
                 data = file.read(_READ_BYTES)
             whole = parser.close()
         except etree.XMLSyntaxError as error:
@@ -110,11 +119,19 @@ class _XmlReader:
             ) from error
         if root is None:
             root = self._checked_root(whole)
-        received += len(lot)
-        self._check(root, lot, rows, rejects)
-        yield self._piece(pending, received, root, rows, rejects, is_last=True)
+        self._take(root, root[:], taken)
+        yield self._piece(b"".join(pending), root, taken, is_last=True)
 
-    def _refuse_document_type(self, head: bytes) -> None:
+    def _nothing_taken(self) -> _Taken:
+        return _Taken(*self._cells.empty())
+
+    def _root_name(self, head: bytes) -> str | None:
+        """The root's name in any namespace; None (any element) when it cannot be told from the first bytes."""
+        start = _START_TAG.match(self._refuse_document_type(head))
+        return f"{{*}}{start[1].decode()}" if start else None
+
+    def _refuse_document_type(self, head: bytes) -> bytes:
+        """What follows the prolog. Raises ContractBroken unless that is the root."""
         rest = head
         while match := _BEFORE_ROOT.match(rest):
             rest = rest[match.end() :]
@@ -125,6 +142,7 @@ class _XmlReader:
                 where=self._where,
                 action="the whole file is refused and kept; ask its sender for a file without a document type",
             )
+        return rest
 
     def _checked_root(self, root: etree._Element) -> etree._Element:
         if root.getroottree().docinfo.internalDTD is not None:
@@ -138,62 +156,53 @@ class _XmlReader:
                 raise ContractBroken(f"root: {told}", where=self._where, action=_ACTION)
         return root
 
-    def _check(
-        self,
-        root: etree._Element,
-        lot: Sequence[etree._Element],
-        rows: list[etree._Element],
-        rejects: list[Reject],
-    ) -> None:
-        """Check a lot against the XSD and take it out of the document, so that memory stays bounded."""
-        for start in range(0, len(lot), ROWS_PER_CHECK):
-            some = lot[start : start + ROWS_PER_CHECK]
-            lines = [element.sourceline or 0 for element in some]
-            if self._is_valid(root, some):
-                rows.extend(some)
-                continue
-            for element, line in zip(some, lines, strict=True):
-                if self._is_valid(root, [element]):
-                    rows.append(element)
-                    continue
-                error = self._schema.error_log.last_error
-                field = _field(error.path) if error is not None and error.path else None
-                broken = "not valid" if error is None else self._told(error.message, f"{field}: {_rule(error)}")
-                rejects.append(
-                    Reject(
-                        position=f"{self._identity.name}:{line}",
-                        raw=etree.tostring(element, encoding="unicode"),
-                        rule="xsd",
-                        reason=broken,
-                        entity=next(iter(self._feed.entities)),
-                        field=field,
-                        line=line,
-                        context=_start_tag(root),
-                    )
-                )
+    def _take(self, root: etree._Element, children: Sequence[etree._Element], taken: _Taken) -> None:
+        """Check rows against the XSD lot by lot and take them out of the document, so that memory stays bounded."""
+        rows = [child for child in children if child.tag == self._format.row]
+        lines = [row.sourceline or 0 for row in rows]
+        for other in children if len(rows) < len(children) else ():
+            if other.tag != self._format.row:
+                root.remove(other)
+        for start in range(0, len(rows), ROWS_PER_CHECK):
+            end = start + ROWS_PER_CHECK
+            self._check(root, rows[start:end], lines[start:end], taken)
+        taken.received_qty += len(rows)
+
+    def _check(self, root: etree._Element, lot: Sequence[etree._Element], lines: Sequence[int], taken: _Taken) -> None:
+        wrapper = _under_root(root, lot)
+        if self._schema.validate(wrapper):
+            serialized = etree.tostring(wrapper, encoding="UTF-8")
+            self._cells.add(wrapper, serialized, taken.rows, taken.items)
+            taken.lines.extend(lines)
+            taken.lots.append((len(taken.lines), serialized))
+        elif len(lot) > 1:
+            # The halves are checked again, then theirs: a bad row costs a few checks, not one for each of its neighbours.
+            half = len(lot) // 2
+            self._check(root, lot[:half], lines[:half], taken)
+            self._check(root, lot[half:], lines[half:], taken)
+        else:
+            taken.rejects.append(self._reject(root, lot[0], lines[0]))
+
+    def _reject(self, root: etree._Element, element: etree._Element, line: int) -> Reject:
+        error = self._schema.error_log.last_error
+        field_name = _field(error.path) if error is not None and error.path else None
+        broken = "not valid" if error is None else self._told(error.message, f"{field_name}: {_rule(error)}")
+        return Reject(
+            position=f"{self._identity.name}:{line}",
+            raw=etree.tostring(element, encoding="unicode"),
+            rule="xsd",
+            reason=broken,
+            entity=next(iter(self._feed.entities)),
+            field=field_name,
+            line=line,
+            context=_start_tag(root),
+        )
 
     def _told(self, message: str | None, without_values: str) -> str:
         """What libxml says, which quotes the value; of a feed with personal values only the field and the rule."""
         return without_values if self._feed.has_personal_data else message or without_values
 
-    def _is_valid(self, root: etree._Element, rows: Sequence[etree._Element]) -> bool:
-        """Whether rows are valid under a root like theirs; they leave the one they were under."""
-        wrapper = etree.Element(root.tag, dict(root.attrib))
-        for row in rows:
-            row.tail = None
-            wrapper.append(row)
-        return self._schema.validate(wrapper)
-
-    def _piece(
-        self,
-        raw: bytes,
-        received: int,
-        root: etree._Element,
-        rows: Sequence[etree._Element],
-        rejects: Sequence[Reject],
-        *,
-        is_last: bool,
-    ) -> Piece:
+    def _piece(self, raw: bytes, root: etree._Element, taken: _Taken, *, is_last: bool) -> Piece:
         announced = Announced()
         if is_last and self._format.count:
             count = root.get(self._format.count)
@@ -202,43 +211,45 @@ class _XmlReader:
                     f"{self._format.count} of the root is not a number of rows", where=self._where, action=_ACTION
                 )
             announced = Announced(int(count))
-        context = _start_tag(root)
-        lines = [row.sourceline or 0 for row in rows]
-        frame = placed(self._cells(rows, tuple(self._feed.columns)), lines, self._identity)
+        frame = placed(taken.rows.columns, taken.lines, self._identity)
         children = {}
-        for name, child in self._feed.children.items():
-            items = [
-                (parent, number, item)
-                for parent, row in enumerate(rows)
-                for number, item in enumerate(row.iterfind(child.path), 1)
-            ]
-            cells: dict[str, list[str | None] | list[int]] = dict(
-                self._cells([item for _, _, item in items], tuple(child.columns))
-            )
-            cells[PARENT] = [parent for parent, _, _ in items]
-            cells[ITEM] = [number for _, number, _ in items]
-            children[name] = pl.DataFrame(cells, schema={**dict.fromkeys(child.columns, pl.String), **CHILD_PLACE})
+        for name, items in taken.items.items():
+            schema = {**dict.fromkeys(items.columns, pl.String), **CHILD_PLACE}
+            data: dict[str, Sequence[Any]] = {**items.columns, PARENT: items.parents, ITEM: items.numbers}
+            children[name] = _trimmed(pl.DataFrame(data, schema=schema), items.columns)
+        rows = TextRows(_trimmed(frame, taken.rows.columns), children, _raw_of(taken.lots, _start_tag(root)))
+        return Piece(raw, taken.received_qty, rows, taken.rejects, announced)
 
-        def raw_of(number: int) -> tuple[str, str]:
-            return etree.tostring(rows[number], encoding="unicode"), context
 
-        return Piece(raw, received, TextRows(frame, children, raw_of), list(rejects), announced)
+def _trimmed(frame: pl.DataFrame, columns: Iterable[str]) -> pl.DataFrame:
+    """The frame with cells trimmed; empty ones are null."""
+    trimmed = {name: pl.col(name).str.strip_chars() for name in columns}
+    return frame.with_columns(pl.when(cell != "").then(cell).alias(name) for name, cell in trimmed.items())
 
-    def _cells(self, elements: Sequence[etree._Element], names: Sequence[str]) -> dict[str, list[str | None]]:
-        """Column name -> its text in each element: `@attribute`, or the text of a child (or of a path)."""
-        cells: dict[str, list[str | None]] = {}
-        flat = [{child.tag: child.text for child in element} for element in elements]
-        for name in names:
-            if name.startswith("@"):
-                values = [element.get(name[1:]) for element in elements]
-            elif "/" in name:
-                path, _, attribute = name.partition("/@")
-                found = [element.find(path) for element in elements]
-                values = [None if one is None else one.get(attribute) if attribute else one.text for one in found]
-            else:
-                values = [one.get(name) for one in flat]
-            cells[name] = [(value.strip() or None) if value else None for value in values]
-        return cells
+
+def _raw_of(lots: Sequence[tuple[int, bytes]], context: str) -> Callable[[int], tuple[str, str]]:
+    """Raw text and context of a row by its number: its lot is parsed again, since the elements of all would take ten times the room."""
+    ends = [end for end, _ in lots]
+
+    @lru_cache(maxsize=1)
+    def elements(number: int) -> list[etree._Element]:
+        return list(etree.fromstring(lots[number][1], _parser()))
+
+    def raw_of(row: int) -> tuple[str, str]:
+        number = bisect_right(ends, row)
+        start = ends[number - 1] if number else 0
+        return etree.tostring(elements(number)[row - start], encoding="unicode"), context
+
+    return raw_of
+
+
+def _under_root(root: etree._Element, rows: Sequence[etree._Element]) -> etree._Element:
+    """A root like theirs with these rows under it; they leave the one they were under."""
+    wrapper = etree.Element(root.tag, dict(root.attrib), nsmap=root.nsmap)
+    for row in rows:
+        row.tail = None
+        wrapper.append(row)
+    return wrapper
 
 
 def _parser() -> etree.XMLParser:
