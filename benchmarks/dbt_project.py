@@ -17,7 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from resources.given_tables import HISTORY, quoted
 from resources.sql_project import Check, SqlModel, SqlProject
-from resources.warehouse.build import KPI_VALUES
+from resources.warehouse.aftercare import KPI_VALUES
 
 # dbt would put a model of schema "kpis" into "<target schema>_kpis".
 _SCHEMA_MACRO = """{% macro generate_schema_name(custom_schema_name, node) -%}

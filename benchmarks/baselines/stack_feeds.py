@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 from lxml import etree
 
-_MACROS = """
+MACROS = """
 create macro minor(t) as cast(try_cast(replace(t, ',', '.') as decimal(18, 2)) * 100 as bigint);
 create macro seen_at(f) as strptime(regexp_extract(f, '([0-9]{14})[.][a-z]+$', 1), '%Y%m%d%H%M%S') at time zone 'UTC';
 create macro iso(t) as cast(t as timestamptz);
@@ -199,10 +199,8 @@ TABLES: tuple[tuple[str, str, str, str], ...] = (
         "pos_tickets",
         "order_line",
         "",
-        """with lines as (
-            select ticket, observed_at, unnest(lines, recursive := true) from rows
-        ), amounts as (
-            select *, qty * (minor(unit_price) - minor(manual_discount)) as gross, minor(vat_rate) as rate from lines
+        """with amounts as (
+            select *, qty * (minor(unit_price) - minor(manual_discount)) as gross, minor(vat_rate) as rate from items
         )
         select ticket as order_external_id, line as line_external_id, sku as product_external_id, sku, name, qty as quantity,
             0 as cancelled_qty, net_of(gross, rate) as net_minor, gross - net_of(gross, rate) as tax_minor,
@@ -216,16 +214,23 @@ TABLES: tuple[tuple[str, str, str, str], ...] = (
         """select id as scan_external_id, carrier as carrier_code, tracking as tracking_number, event as kind,
             iso("at") as scanned_at, observed_at from rows""",
     ),
-    ("erp_catalogue", "product", "", "select * exclude (components) from rows"),
+    (
+        "erp_catalogue",
+        "product",
+        "",
+        """select product_external_id, parent_external_id, sku, gtin, name, brand, category_code, kind, is_stock_tracked, is_active,
+            minor(tax) as tax_rate_bp, weight_g, iso(modified) as updated_at, observed_at from rows""",
+    ),
     (
         "erp_catalogue",
         "kit_component",
         "",
-        """with components as (select product_external_id, observed_at, unnest(components) as c from rows)
-        select product_external_id as kit_external_id, c.article as component_external_id, c.qty as component_qty, observed_at
-        from components""",
+        """select product_external_id as kit_external_id, article as component_external_id, qty as component_qty, observed_at
+        from items""",
     ),
 )
+ITEMS = {"pos_tickets": ("ticket", "lines"), "erp_catalogue": ("product_external_id", "components")}
+"""Feed -> the key of its rows, and their nested list: `items` in the queries."""
 SYSTEMS = {
     **{feed: declared[0] for feed, declared in FEEDS.items()},
     "pos_tickets": "pos",
@@ -234,25 +239,18 @@ SYSTEMS = {
 }
 
 
-class Drops:
-    """A folder of dropped files, read feed by feed. ``columns``: canonical table -> column -> DuckDB type."""
+class Queries:
+    """The queries of ``TABLES`` on a connection. ``columns``: canonical table -> column -> DuckDB type."""
 
-    def __init__(
-        self, folder: Path, *, columns: dict[str, dict[str, str]], token_key: bytes, memory_limit: str
-    ) -> None:
-        self._folder = folder
+    def __init__(self, con: duckdb.DuckDBPyConnection, columns: dict[str, dict[str, str]], token_key: bytes) -> None:
+        self.con = con
         self._columns = columns
         self._token_key = token_key
-        self._con = duckdb.connect(config={"memory_limit": memory_limit, "threads": 2})
-        self._con.execute("set TimeZone = 'UTC'")
-        self._con.execute(_MACROS)
-        self._loaded = ""
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(MACROS)
 
-    def batches(self, feed: str, table: str, key: str, query: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a table that a feed gives, in Arrow batches with the table's columns and types."""
-        if feed != self._loaded:
-            self._read(feed)
-            self._loaded = feed
+    def query(self, feed: str, table: str, key: str, query: str) -> str:
+        """The query of a table with all its columns and types; `rows` of the feed must be there, and `items` where it has some."""
         latest = f"qualify row_number() over (partition by {key} order by observed_at desc) = 1" if key else ""
         given = {
             "system_code": f"'{SYSTEMS[feed]}'",
@@ -262,14 +260,39 @@ class Drops:
             "_row_version": "1",
             "_is_deleted": "false",
         }
-        made = [column[0] for column in self._con.execute(f"{query} limit 0").description or []]
+        made = [column[0] for column in self.con.execute(f"{query} limit 0").description or []]
         listed = ", ".join(
             f'cast({given.get(name) or (name if name in made else "null")} as {kind}) as "{name}"'
             for name, kind in self._columns[table].items()
         )
-        yield from self._con.execute(f"select {listed} from (select * from ({query}) {latest})").to_arrow_reader(
-            100_000
-        )
+        return f"select {listed} from (select * from ({query}) {latest})"
+
+    def make_tokens(self) -> None:
+        """Personal values are kept as keyed hashes only."""
+        found = self.con.execute("select distinct email from rows where email is not null").fetchall()
+        emails = [row[0] for row in found]
+        tokens = [hmac.digest(self._token_key, mail.strip().casefold().encode(), "sha256").hex() for mail in emails]
+        pairs = pa.table({"email": pa.array(emails, pa.string()), "token": pa.array(tokens, pa.string())})
+        self.con.register("pairs", pairs)
+        self.con.execute("create or replace temp table tokens as select * from pairs")
+        self.con.unregister("pairs")
+
+
+class Drops:
+    """A folder of dropped files, read feed by feed by DuckDB itself: every row stays in columns."""
+
+    def __init__(self, folder: Path, queries: Queries) -> None:
+        self._folder = folder
+        self._queries = queries
+        self._con = queries.con
+        self._loaded = ""
+
+    def batches(self, feed: str, table: str, key: str, query: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a table that a feed gives, in Arrow batches with the table's columns and types."""
+        if feed != self._loaded:
+            self._read(feed)
+            self._loaded = feed
+        yield from self._con.execute(self._queries.query(feed, table, key, query)).to_arrow_reader(100_000)
 
     def _read(self, feed: str) -> None:
         if feed == "pos_tickets":
@@ -282,88 +305,79 @@ class Drops:
             )
             reader = f"(select unnest(scans, recursive := true), filename from {inner})"
         elif feed == "erp_catalogue":
-            self._read_catalogue()
-            return
+            path = newest(self._folder, "erp", "PRICAT_*.xml")
+            self._con.register("articles", pa.Table.from_pylist(list(articles(path)), schema=_ARTICLES))
+            reader = "articles"
         else:
             system, pattern, newest_only, options = FEEDS[feed]
             files = sorted(str(path) for path in (self._folder / system).glob(pattern))
             listed = ", ".join(f"'{path}'" for path in (files[-1:] if newest_only else files))
-            header = self._header(files[0], options)
-            reader = f"read_csv([{listed}], header = true, auto_detect = false, filename = true, {options}, columns = {header})"
+            columns = "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in header(Path(files[0]), feed)) + "}"
+            reader = f"read_csv([{listed}], header = true, auto_detect = false, filename = true, {options}, columns = {columns})"
         self._con.execute(
             f"create or replace temp table rows as select *, seen_at(filename) as observed_at from {reader}"
         )
-        if feed == "marketplace_orders":
-            self._make_tokens()
-
-    def _header(self, file: str, options: str) -> str:
-        mark = ";" if "';'" in options else ","
-        with Path(file).open(encoding="latin-1") as lines:
-            names = lines.readline().strip().split(mark)
-        return "{" + ", ".join(f"'{name}': 'VARCHAR'" for name in names) + "}"
-
-    def _make_tokens(self) -> None:
-        """Personal values are kept as keyed hashes only."""
-        emails = [
-            row[0] for row in self._con.execute("select distinct email from rows where email is not null").fetchall()
-        ]
-        tokens = [hmac.digest(self._token_key, email.strip().casefold().encode(), "sha256").hex() for email in emails]
-        pairs = pa.table({"email": pa.array(emails, pa.string()), "token": pa.array(tokens, pa.string())})
-        self._con.register("pairs", pairs)
-        self._con.execute("create or replace temp table tokens as select * from pairs")
-        self._con.unregister("pairs")
-
-    def _read_catalogue(self) -> None:
-        path = max((self._folder / "erp").glob("PRICAT_*.xml"))
-        articles = []
-        for _, article in etree.iterparse(str(path), tag="article"):
-            value = {child.tag: child.text for child in article}
-            articles.append(
-                {
-                    "product_external_id": article.get("code"),
-                    "parent_external_id": value["parent"],
-                    "sku": value["sku"],
-                    "gtin": value["gtin"],
-                    "name": value["libelle"],
-                    "brand": value["marque"],
-                    "category_code": value["famille"],
-                    "kind": article.get("kind"),
-                    "is_stock_tracked": article.get("suivi_stock") == "true",
-                    "is_active": article.get("actif") == "true",
-                    "tax": value["tva"],
-                    "weight_g": int(value["poids_g"] or 0),
-                    "modified": value["modifie"],
-                    "components": [
-                        {"article": part.get("article"), "qty": int(part.get("qte", "0"))}
-                        for part in article.iterfind("composants/composant")
-                    ],
-                }
+        if feed in ITEMS:
+            key, items = ITEMS[feed]
+            self._con.execute(
+                f"create or replace temp view items as select {key}, observed_at, unnest({items}, recursive := true) from rows"
             )
-            article.clear()
-        texts = (
-            "product_external_id",
-            "parent_external_id",
-            "sku",
-            "gtin",
-            "name",
-            "brand",
-            "category_code",
-            "kind",
-            "tax",
-            "modified",
-        )
-        schema = pa.schema(
-            [
-                *((name, pa.string()) for name in texts),
-                ("is_stock_tracked", pa.bool_()),
-                ("is_active", pa.bool_()),
-                ("weight_g", pa.int64()),
-                ("components", pa.list_(pa.struct([("article", pa.string()), ("qty", pa.int64())]))),
-            ]
-        )
-        self._con.register("articles", pa.Table.from_pylist(articles, schema=schema))
-        self._con.execute(
-            f"""create or replace temp table rows as select * exclude (tax, modified), minor(tax) as tax_rate_bp,
-            iso(modified) as updated_at, seen_at('{path}') as observed_at from articles"""
-        )
-        self._con.unregister("articles")
+        if feed == "marketplace_orders":
+            self._queries.make_tokens()
+
+
+def newest(folder: Path, system: str, pattern: str) -> Path:
+    """The last file of a full feed."""
+    return max((folder / system).glob(pattern))
+
+
+def separator(feed: str) -> str:
+    """Between the cells of a CSV feed."""
+    return ";" if "';'" in FEEDS[feed][3] else ","
+
+
+def header(path: Path, feed: str) -> list[str]:
+    """Column names of a CSV file."""
+    with path.open(encoding="latin-1") as lines:
+        return lines.readline().strip().split(separator(feed))
+
+
+def articles(path: Path) -> Iterator[dict[str, object]]:
+    """The articles of a catalogue."""
+    for _, article in etree.iterparse(str(path), tag="article"):
+        value = {child.tag: child.text for child in article}
+        yield {
+            "product_external_id": article.get("code"),
+            "parent_external_id": value["parent"],
+            "sku": value["sku"],
+            "gtin": value["gtin"],
+            "name": value["libelle"],
+            "brand": value["marque"],
+            "category_code": value["famille"],
+            "kind": article.get("kind"),
+            "is_stock_tracked": article.get("suivi_stock") == "true",
+            "is_active": article.get("actif") == "true",
+            "tax": value["tva"],
+            "weight_g": int(value["poids_g"] or 0),
+            "modified": value["modifie"],
+            "filename": path.name,
+            "components": [
+                {"article": part.get("article"), "qty": int(part.get("qte", "0"))}
+                for part in article.iterfind("composants/composant")
+            ],
+        }
+        article.clear()
+
+
+ARTICLE_TEXTS = (
+    "product_external_id", "parent_external_id", "sku", "gtin", "name", "brand", "category_code", "kind", "tax", "modified", "filename",
+)  # fmt: skip
+_ARTICLES = pa.schema(
+    [
+        *((name, pa.string()) for name in ARTICLE_TEXTS),
+        ("is_stock_tracked", pa.bool_()),
+        ("is_active", pa.bool_()),
+        ("weight_g", pa.int64()),
+        ("components", pa.list_(pa.struct([("article", pa.string()), ("qty", pa.int64())]))),
+    ]
+)

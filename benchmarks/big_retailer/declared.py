@@ -40,7 +40,8 @@ systems:
      feeds: [erp_catalogue, erp_stock, erp_prices, erp_promotions, erp_movements, erp_acknowledgements]}}
   - {{code: pos, kind: files, role: pos, company: BR, time_zone: UTC, folder: "${{ETALON_DROPS}}/pos", feeds: [pos_tickets]}}
   - {{code: counts, kind: files, role: wms, company: BR, time_zone: UTC, folder: "${{ETALON_DROPS}}/counts", feeds: [stock_counts]}}
-  - {{code: wms, kind: files, role: wms, company: BR, time_zone: Europe/Paris, folder: "${{ETALON_DROPS}}/wms", feeds: [wms_shipments, wms_returns]}}
+  - {{code: wms, kind: files, role: wms, company: BR, time_zone: Europe/Paris, folder: "${{ETALON_DROPS}}/wms",
+     feeds: [wms_shipments, wms_returns]}}
   - {{code: carrier, kind: files, role: carrier, company: BR, time_zone: UTC, folder: "${{ETALON_DROPS}}/carrier", feeds: [carrier_scans]}}
   - {{code: marketplace, kind: files, role: marketplace, company: BR, time_zone: Europe/Paris, folder: "${{ETALON_DROPS}}/marketplace",
      feeds: [marketplace_orders, marketplace_refunds, marketplace_offers]}}
