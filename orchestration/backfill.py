@@ -169,6 +169,11 @@ class Reader:
         )
         self._asked, self._answers = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def read(self, chunk: Chunk) -> ChunkDone | None:
         """Have it read a period. None when the process ended before it said what came of it."""
         try:
