@@ -23,7 +23,15 @@ from resources.sql_lineage import ColumnSource
 from resources.sql_project import Check, ColumnDoc, SqlModel, SqlProject, load_project
 
 _FILE = "sql_project.json"
-_READERS = ("sql_project.py", "sql_increments.py", "sql_kpis.py", "sql_lineage.py", "sql_portability.py", "given_tables.py", "sql_cache.py")
+_READERS = (
+    "sql_project.py",
+    "sql_increments.py",
+    "sql_kpis.py",
+    "sql_lineage.py",
+    "sql_portability.py",
+    "given_tables.py",
+    "sql_cache.py",
+)
 
 
 def remembered_project(folder: Path, cache_dir: Path) -> SqlProject:

@@ -429,6 +429,7 @@ def _read_checks(content: Any, model: str | None, path: Path, folder: Path, mist
             query = _parse(sql, f"{shown}, check {name}", mistakes)
             if query is None:
                 continue
+            mistakes.extend(f"{shown}, check {name}: {mistake}" for mistake in portability_mistakes(query, is_check=True))
             refs = table_refs(query)
         checks.append(
             Check(

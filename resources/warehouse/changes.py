@@ -8,7 +8,7 @@ crash at any point repeats work and loses no change.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,6 @@ import duckdb
 
 from resources.contracts.entity import entities
 from resources.given_tables import quoted
-from resources.sql_project import SqlProject
 
 SCHEMA = "increment"
 LOG_SHARE = 0.2
@@ -29,7 +28,9 @@ create schema if not exists increment;
 create table if not exists increment.table_state (table_name varchar, version bigint, whole_version bigint);
 create table if not exists increment.model_state (model varchar, signature varchar, clock_at timestamptz);
 create table if not exists increment.consumed (model varchar, input varchar, version bigint);
-create table if not exists increment.check_state (model varchar, name varchar, signature varchar, read_versions varchar)
+create table if not exists increment.check_state (
+    model varchar, name varchar, signature varchar, failing_qty bigint, read_tables varchar[], read_versions bigint[]
+)
 """
 
 
@@ -50,10 +51,132 @@ class ModelState:
     consumed: Mapping[str, int]
 
 
-def create_state(con: duckdb.DuckDBPyConnection) -> None:
-    """Create the schema's tables where they are missing."""
+class Book:
+    """The state of all tables and models, read once per session: the session holds the writer's lock, so nobody else changes it."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Read it. The schema exists; see :func:`open_book`."""
+        self._con = con
+        self._tables = {
+            name: TableState(version, whole)
+            for name, version, whole in con.execute(
+                "select table_name, version, whole_version from increment.table_state"
+            ).fetchall()
+        }
+        consumed: dict[str, dict[str, int]] = {}
+        for model, table, version in con.execute("select model, input, version from increment.consumed").fetchall():
+            consumed.setdefault(model, {})[table] = version
+        self._models = {
+            model: ModelState(signature, clock_at, consumed.get(model, {}))
+            for model, signature, clock_at in con.execute(
+                "select model, signature, clock_at from increment.model_state"
+            ).fetchall()
+        }
+        self._logs: dict[str, set[str]] = {}
+        for log, column in con.execute(
+            "select table_name, column_name from duckdb_columns() where database_name = current_database() "
+            "and schema_name = ? and starts_with(table_name, 'log_')",
+            [SCHEMA],
+        ).fetchall():
+            self._logs.setdefault(log, set()).add(column)
+
+    def table(self, name: str) -> TableState:
+        """A table's state."""
+        return self._tables.get(name, TableState())
+
+    def model(self, name: str) -> ModelState | None:
+        """How a model was built last; None when that is not known."""
+        return self._models.get(name)
+
+    def has_log(self, table: str, columns: Collection[str]) -> bool:
+        """Whether a table has a log that tells these columns."""
+        return log_table(table) in self._logs and set(columns) <= self._logs[log_table(table)]
+
+    def keep_model(self, name: str, state: ModelState) -> None:
+        """Note how a model was built, in the caller's transaction."""
+        con, before = self._con, self._models.get(name)
+        if before is None or (before.signature, before.clock_at) != (state.signature, state.clock_at):
+            con.execute("delete from increment.model_state where model = ?", [name])
+            con.execute("insert into increment.model_state values (?, ?, ?)", [name, state.signature, state.clock_at])
+        if before is None or before.consumed != state.consumed:
+            con.execute("delete from increment.consumed where model = ?", [name])
+            con.execute(
+                "insert into increment.consumed select ?, unnest(?::varchar[]), unnest(?::bigint[])",
+                [name, list(state.consumed), list(state.consumed.values())],
+            )
+        self._models[name] = state
+
+    def changed_whole(self, table: str, columns: Collection[str] | None) -> None:
+        """Note that any row of a table may have changed, and begin an empty log of ``columns``, in the caller's transaction.
+
+        ``columns``: those by which the table is followed; None where only its version is.
+        """
+        self._raise_version(table, is_whole=True)
+        log, con = log_name(table), self._con
+        if columns is None:
+            con.execute(f"drop table if exists {log}")
+            self._logs.pop(log_table(table), None)
+        elif self._logs.get(log_table(table)) == {*columns, IS_ADDED, VERSION}:
+            con.execute(f"delete from {log}")
+        else:
+            con.execute(
+                f"create or replace table {log} as select {_listed(columns)} true as {IS_ADDED}, 0::bigint as {VERSION} "
+                f"from {quoted(table)} limit 0"
+            )
+            self._logs[log_table(table)] = {*columns, IS_ADDED, VERSION}
+
+    def changed_rows(self, table: str, columns: Collection[str] | None, rows: Iterable[tuple[str, bool]]) -> None:
+        """Note the rows of a table that went or came, in the caller's transaction.
+
+        ``rows``: queries of at least the columns followed, each with whether its rows came. Where they are many, the whole table is
+        noted.
+        """
+        if columns is None:
+            self._raise_version(table, is_whole=False)
+            return
+        if self._logs.get(log_table(table)) != {*columns, IS_ADDED, VERSION}:
+            # Followed by other columns than before: the old log helps nobody.
+            self.changed_whole(table, columns)
+            return
+        version = self._raise_version(table, is_whole=False)
+        log = log_name(table)
+        for query, is_added in rows:
+            self._con.execute(
+                f"insert into {log} by name select distinct {_listed(columns)} {is_added} as {IS_ADDED}, {version} as {VERSION} "
+                f"from ({query})"
+            )
+        if self._count(log) > max(LOG_ALWAYS_ROWS, LOG_SHARE * self._count(quoted(table))):
+            self.changed_whole(table, columns)
+
+    def prune_logs(self) -> None:
+        """Remove what every model that reads a table has taken in."""
+        lowest: dict[str, int] = {}
+        for state in self._models.values():
+            for table, version in state.consumed.items():
+                lowest[table] = min(version, lowest.get(table, version))
+        for table, version in sorted(lowest.items()):
+            if log_table(table) in self._logs and self._count(f"{log_name(table)} where {VERSION} <= {version}"):
+                self._con.execute(f"delete from {log_name(table)} where {VERSION} <= {version}")
+
+    def _raise_version(self, table: str, *, is_whole: bool) -> int:
+        state = self.table(table)
+        version = state.version + 1
+        # A table that nobody followed until now has no history.
+        whole = version if is_whole or state.version == 0 else state.whole_version
+        self._con.execute("delete from increment.table_state where table_name = ?", [table])
+        self._con.execute("insert into increment.table_state values (?, ?, ?)", [table, version, whole])
+        self._tables[table] = TableState(version, whole)
+        return version
+
+    def _count(self, relation: str) -> int:
+        return int(self._con.execute(f"select count(*) from {relation}").fetchall()[0][0])
+
+
+def open_book(con: duckdb.DuckDBPyConnection) -> Book:
+    """The book of this warehouse, begun where there is none."""
     if not is_followed(con):
         con.execute(_TABLES)
+    return Book(con)
 
 
 def is_followed(con: duckdb.DuckDBPyConnection) -> bool:
@@ -71,106 +194,19 @@ def forget(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"drop schema if exists {SCHEMA} cascade")
 
 
-def table_states(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, TableState]:
-    """The states of these tables."""
-    rows = con.execute(
-        "select table_name, version, whole_version from increment.table_state where table_name in (select unnest(?))",
-        [list(tables)],
-    ).fetchall()
-    known = {name: TableState(version, whole) for name, version, whole in rows}
-    return {table: known.get(table, TableState()) for table in tables}
-
-
-def model_state(con: duckdb.DuckDBPyConnection, model: str) -> ModelState | None:
-    """How a model was built last; None when that is not known."""
-    found = con.execute(
-        "select signature, clock_at from increment.model_state where model = ?", [model]
-    ).fetchall()
-    if not found:
-        return None
-    consumed = con.execute("select input, version from increment.consumed where model = ?", [model]).fetchall()
-    return ModelState(*found[0], consumed=dict(consumed))
-
-
-def keep_model_state(con: duckdb.DuckDBPyConnection, model: str, state: ModelState) -> None:
-    """Note how a model was built, in the caller's transaction."""
-    con.execute("delete from increment.model_state where model = ?", [model])
-    con.execute("insert into increment.model_state values (?, ?, ?)", [model, state.signature, state.clock_at])
-    con.execute("delete from increment.consumed where model = ?", [model])
-    if state.consumed:
-        con.execute(
-            "insert into increment.consumed select ?, unnest(?), unnest(?)",
-            [model, list(state.consumed), list(state.consumed.values())],
-        )
-
-
-def changed_whole(con: duckdb.DuckDBPyConnection, table: str, columns: Collection[str] | None) -> None:
-    """Note that any row of a table may have changed, and begin an empty log of ``columns``, in the caller's transaction.
-
-    ``columns``: those by which the table is followed; None where only its version is.
-    """
-    _raise_version(con, table, is_whole=True)
-    log = log_name(table)
-    if columns is None:
-        con.execute(f"drop table if exists {log}")
-    elif _log_columns(con, table) == {*columns, IS_ADDED, VERSION}:
-        con.execute(f"delete from {log}")
-    else:
-        con.execute(
-            f"create or replace table {log} as select {_listed(columns)} true as {IS_ADDED}, 0::bigint as {VERSION} "
-            f"from {quoted(table)} limit 0"
-        )
-
-
-def changed_rows(
-    con: duckdb.DuckDBPyConnection, table: str, columns: Collection[str] | None, rows: Iterable[tuple[str, bool]]
-) -> None:
-    """Note the rows of a table that went or came, in the caller's transaction.
-
-    ``rows``: queries of at least the columns followed, each with whether its rows came. Where they are many, the whole table is noted.
-    """
-    if columns is None:
-        _raise_version(con, table, is_whole=False)
-        return
-    if _log_columns(con, table) != {*columns, IS_ADDED, VERSION}:
-        # Followed by other columns than before: the old log helps nobody.
-        changed_whole(con, table, columns)
-        return
-    version = _raise_version(con, table, is_whole=False)
-    log = log_name(table)
-    for query, is_added in rows:
-        con.execute(
-            f"insert into {log} by name select distinct {_listed(columns)} {is_added} as {IS_ADDED}, {version} as {VERSION} "
-            f"from ({query})"
-        )
-    if _count(con, log) > max(LOG_ALWAYS_ROWS, LOG_SHARE * _count(con, quoted(table))):
-        changed_whole(con, table, columns)
+def log_table(table: str) -> str:
+    """The name of a table's log in the schema."""
+    return f"log_{table.replace('.', '__')}"
 
 
 def log_name(table: str) -> str:
     """The log of a table, quoted."""
-    return f'{SCHEMA}."log_{table.replace(".", "__")}"'
+    return f'{SCHEMA}."{log_table(table)}"'
 
 
 def log_since(table: str, version: int) -> str:
     """Query of the rows of a table that went or came after a version."""
     return f"select * from {log_name(table)} where {VERSION} > {version}"
-
-
-def has_log(con: duckdb.DuckDBPyConnection, table: str, columns: Collection[str]) -> bool:
-    """Whether a table has a log that tells these columns."""
-    return set(columns) <= _log_columns(con, table)
-
-
-def prune_logs(con: duckdb.DuckDBPyConnection, project: SqlProject) -> None:
-    """Remove what every model that follows a table has taken in."""
-    followed = project.followed_columns
-    lowest = dict(
-        con.execute("select input, min(version) from increment.consumed group by input").fetchall()
-    )
-    for table in sorted(followed):
-        if table in lowest and _log_columns(con, table):
-            con.execute(f"delete from {log_name(table)} where {VERSION} <= {lowest[table]}")
 
 
 def given_columns(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, ...] | None:
@@ -187,27 +223,5 @@ def given_columns(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, ...]
     return tuple(column for (column,) in found)
 
 
-def _raise_version(con: duckdb.DuckDBPyConnection, table: str, *, is_whole: bool) -> int:
-    state = table_states(con, [table])[table]
-    version = state.version + 1
-    con.execute("delete from increment.table_state where table_name = ?", [table])
-    # A table that nobody followed until now has no history.
-    whole = version if is_whole or state.version == 0 else state.whole_version
-    con.execute("insert into increment.table_state values (?, ?, ?)", [table, version, whole])
-    return version
-
-
 def _listed(columns: Collection[str]) -> str:
     return "".join(f'"{column}", ' for column in columns)
-
-
-def _log_columns(con: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    found = con.execute(
-        "select column_name from duckdb_columns() where database_name = current_database() and schema_name = ? and table_name = ?",
-        [SCHEMA, f"log_{table.replace('.', '__')}"],
-    ).fetchall()
-    return {name for (name,) in found}
-
-
-def _count(con: duckdb.DuckDBPyConnection, relation: str) -> int:
-    return int(con.execute(f"select count(*) from {relation}").fetchall()[0][0])

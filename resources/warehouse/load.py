@@ -112,7 +112,7 @@ def load_frames(con: duckdb.DuckDBPyConnection, schema: str, frames: Mapping[str
     con.execute("begin")
     try:
         con.execute(f"create schema if not exists {quoted(schema)}")
-        is_followed = changes.is_followed(con)
+        book = changes.Book(con) if changes.is_followed(con) else None
         for name, frame in frames.items():
             table = f"{schema}.{name}"
             columns = declared.get(table)
@@ -128,9 +128,9 @@ def load_frames(con: duckdb.DuckDBPyConnection, schema: str, frames: Mapping[str
             elif _differs(con, quoted(table), listed):
                 con.execute(f"delete from {quoted(table)}")
                 con.execute(f"insert into {quoted(table)} ({listed}) select {listed} from incoming_frame")
-                if is_followed:
+                if book is not None:
                     rows = (("select * from frame_removed", False), ("select * from frame_added", True))
-                    changes.changed_rows(con, table, changes.given_columns(con, table), rows)
+                    book.changed_rows(table, changes.given_columns(con, table), rows)
             con.unregister("incoming_frame")
         con.execute("commit")
     except BaseException:
@@ -143,9 +143,7 @@ def _differs(con: duckdb.DuckDBPyConnection, table: str, listed: str) -> bool:
     old, new = f"(select {listed} from {table})", f"(select {listed} from incoming_frame)"
     con.execute(f"create or replace temp table frame_removed as from {old} except all from {new}")
     con.execute(f"create or replace temp table frame_added as from {new} except all from {old}")
-    found = con.execute(
-        "select (select count(*) from frame_removed) + (select count(*) from frame_added)"
-    ).fetchall()
+    found = con.execute("select (select count(*) from frame_removed) + (select count(*) from frame_added)").fetchall()
     return bool(found[0][0])
 
 
@@ -219,12 +217,14 @@ def _follow(con: duckdb.DuckDBPyConnection, entity_name: str, version: int) -> N
     """Log the keys of rows that this load changed or only saw again: models may read when a row was seen."""
     table = f"canonical.{entity_name}"
     columns = changes.given_columns(con, table) or ()
-    same = " and ".join(f't."{name}" = u."{name}"' for name in (*columns, "observed_at", "extract_id", "source_position"))
+    same = " and ".join(
+        f't."{name}" = u."{name}"' for name in (*columns, "observed_at", "extract_id", "source_position")
+    )
     seen = f"select t.* from {quoted(table)} as t semi join incoming as u on {same}"
     gone = f"select * from {quoted(table)} where _row_version = {version} and _is_deleted"
     found = con.execute(f"select (select count(*) from ({seen})) + (select count(*) from ({gone}))").fetchall()
     if found[0][0]:
-        changes.changed_rows(con, table, columns, ((seen, True), (gone, False)))
+        changes.Book(con).changed_rows(table, columns, ((seen, True), (gone, False)))
 
 
 def _bury(

@@ -16,8 +16,14 @@ from resources.sql_increments import BEFORE, NOW, THIS, Increment, Slice
 from resources.sql_project import DIALECT, SqlModel
 from resources.warehouse.changes import IS_ADDED
 
-KEYS, ROW_ID = "touched_keys", "_row_id"
-"""The temporary table of the keys that are built anew; the column that a slice numbers its rows by."""
+KEYS, CHANGED_KEYS = "touched_keys", "changed_keys"
+"""Temporary tables of the keys that are built anew, and of those whose rows then differ."""
+
+OLD_ROWS, NEW_ROWS = "old_rows", "new_rows"
+"""Temporary tables of the rows of the touched keys, as they stand in the table and as they are to be."""
+
+ROW_ID = "_row_id"
+"""The column that tells a row's place in its table."""
 
 
 class Slices:
@@ -71,7 +77,9 @@ class Slices:
                 self.con.execute(f"insert into {name} select * from more_rows")
             else:
                 name = cut[one.rows] = f"slice_{place}"
-                self.con.execute(f"create or replace temp table {name} as select t.rowid as {ROW_ID}, t.* from {source}")
+                self.con.execute(
+                    f"create or replace temp table {name} as select t.rowid as {ROW_ID}, t.* from {source}"
+                )
         return cut
 
     def query(self, cut: Mapping[str, str]) -> str:
@@ -87,18 +95,31 @@ class Slices:
         sliced = self.model.expression.transform(over_slice).sql(dialect=DIALECT)
         return f"select t.* from {self._matching(f'({sliced})', self.increment.key, KEYS, is_null_a_key=True)}"
 
-    def present_rows(self) -> str:
-        """Query of the model's present rows of the touched keys, with their row ids."""
+    def make_rows(self) -> None:
+        """Make the tables of the touched keys' rows as they stand, and as they are to be."""
+        cut = self.cut()
+        self.con.execute(f"create or replace temp table {NEW_ROWS} as {self.query(cut)}")
         source = self._matching(self.table, self.increment.key, KEYS, is_null_a_key=True)
-        return f"select t.rowid as {ROW_ID}, t.* from {source}"
+        self.con.execute(f"create or replace temp table {OLD_ROWS} as select t.rowid as {ROW_ID}, t.* from {source}")
+        for name in cut.values():
+            self.con.execute(f"drop table {name}")
 
-    def rows_of(self, relation: str, keys: str) -> str:
-        """Query of the rows of a relation of the model's columns whose key is among ``keys``."""
-        return f"select t.* from {self._matching(relation, self.increment.key, keys, is_null_a_key=True)}"
+    def find_changed_keys(self, removed: str, added: str) -> None:
+        """Make the table of the keys of these rows."""
+        key = self._named(self.increment.key)
+        self.con.execute(
+            f"create or replace temp table {CHANGED_KEYS} as select {key} from {removed} union select {key} from {added}"
+        )
 
-    def keys_in(self, relation: str) -> str:
-        """Query of the distinct keys of a relation of the model's columns."""
-        return f"select distinct {self._named(self.increment.key)} from {relation}"
+    def changed_row_ids(self) -> str:
+        """Query of the row ids of the changed keys' present rows."""
+        return (
+            f"select t.{ROW_ID} from {self._matching(OLD_ROWS, self.increment.key, CHANGED_KEYS, is_null_a_key=True)}"
+        )
+
+    def changed_rows(self) -> str:
+        """Query of the changed keys' new rows."""
+        return f"select t.* from {self._matching(NEW_ROWS, self.increment.key, CHANGED_KEYS, is_null_a_key=True)}"
 
     def _needed(self, one: Slice, cut: Mapping[str, str]) -> str:
         if one.of is None:
@@ -115,12 +136,12 @@ class Slices:
         if one.of is None:
             return f"select distinct {self._named(one.by)} from ({rows})"
         if one.of == THIS:
-            same = " and ".join(
-                f"this.{mine} = changed.{theirs}" for mine, theirs in zip(one.its, one.by, strict=True)
-            )
+            same = " and ".join(f"this.{mine} = changed.{theirs}" for mine, theirs in zip(one.its, one.by, strict=True))
             keys = self._named(f"this.{column}" for column in self.increment.key)
             narrowed = f" and ({one.when})" if one.when else ""
-            return f"select distinct {keys} from {self.table} as this inner join ({rows}) as changed on {same}{narrowed}"
+            return (
+                f"select distinct {keys} from {self.table} as this inner join ({rows}) as changed on {same}{narrowed}"
+            )
         wanted = f"(select distinct {self._named(one.by)} from ({rows}))"
         through = f"select t.* from {self._matching(quoted(one.of), one.its, wanted, is_null_a_key=False)}"
         return " union ".join(
@@ -133,7 +154,9 @@ class Slices:
         before, now = self.clock
         clock = f"(select {before} as {BEFORE}, {now} as {NOW})"
         if rows == THIS:
-            return [f"select distinct {self._named(self.increment.key)} from {self.table} as this, {clock} where {where}"]
+            return [
+                f"select distinct {self._named(self.increment.key)} from {self.table} as this, {clock} where {where}"
+            ]
         moved = f"select t.* from {quoted(rows)} as t, {clock} where {where}"
         return [self._keys_of(place, one, moved) for place, one in self.increment.slices_of(rows)]
 

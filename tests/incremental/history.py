@@ -90,7 +90,9 @@ def _order(make: Maker) -> tuple[str, Row]:
     number = make.random.randint(1, 9)
     is_till, is_import = system == "pos", system == "shop_fr" and number > 6
     ordered = make.at(-30, 0)
-    status = "delivered" if is_till else make.pick("payable", "payable", "shipped", "delivered", "cancelled", "refunded")
+    status = (
+        "delivered" if is_till else make.pick("payable", "payable", "shipped", "delivered", "cancelled", "refunded")
+    )
     return system, {
         "order_external_id": f"{system}-{number}",
         "channel_code": make.pick("stores-fr", "stores-be") if is_till else SHOPS[system],
@@ -133,7 +135,9 @@ def _order_line(make: Maker) -> tuple[str, Row]:
     return system, {
         "order_external_id": f"{system}-{make.random.randint(1, 9)}",
         "line_external_id": str(make.random.randint(1, 3)),
-        "product_external_id": make.maybe(f"{system[-2:]}{item}", 0.8) if has_catalogue else make.maybe(f"SKU-{item}", 0.5),
+        "product_external_id": make.maybe(f"{system[-2:]}{item}", 0.8)
+        if has_catalogue
+        else make.maybe(f"SKU-{item}", 0.5),
         "sku": make.maybe(f"SKU-{item}", 0.9),
         "name": "line",
         "quantity": quantity,
@@ -144,7 +148,9 @@ def _order_line(make: Maker) -> tuple[str, Row]:
         "tax_minor": quantity * 167,
         "unit_price_minor": make.maybe(make.pick(1000, 900, 1200), 0.9) if is_till else None,
         "manual_discount_minor": 0,
-        "return_reference": make.maybe(f"{make.pick('N', 'T')}{make.random.randint(1, 9)}", 0.8) if quantity < 0 else None,
+        "return_reference": make.maybe(f"{make.pick('N', 'T')}{make.random.randint(1, 9)}", 0.8)
+        if quantity < 0
+        else None,
     }
 
 
@@ -465,5 +471,7 @@ class Life:
         envelope = {"system_code", "extract_id", "observed_at", "source_position"}
         names = [name for name in entities()[entity].polars_schema if name not in envelope]
         listed = ", ".join(f'"{name}"' for name in ["system_code", *names])
-        found = self.con.execute(f'select {listed} from canonical."{entity}" where not _is_deleted order by all').fetchall()
+        found = self.con.execute(
+            f'select {listed} from canonical."{entity}" where not _is_deleted order by all'
+        ).fetchall()
         return [(system, dict(zip(names, values, strict=True))) for system, *values in found]
