@@ -116,7 +116,8 @@ timed as (
     left join channel_days
         on
             placed.channel_code = channel_days.channel_code
-            and placed.requested_on + cast(threshold.legal_refund_days as integer) = channel_days.local_date
+            and cast(floor(epoch(placed.requested_on) / 86400) as bigint) + threshold.legal_refund_days
+            = cast(floor(epoch(channel_days.local_date) / 86400) as bigint)
     where threshold.kpi_code = 'k3b'
 ),
 

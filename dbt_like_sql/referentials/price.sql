@@ -42,7 +42,7 @@ select
     currency_code,
     case
         when is_vat_included then amount_minor
-        else (amount_minor * (10000 + tax_rate_bp) + 5000) // 10000
+        else cast(floor((amount_minor * (10000 + tax_rate_bp) + 5000) / 10000) as bigint)
     end as gross_minor,
     amount_minor,
     is_vat_included,

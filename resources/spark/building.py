@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import duckdb
@@ -15,7 +16,7 @@ from resources.errors import PermanentError, Where
 from resources.given_tables import given_tables, quoted
 from resources.spark.cluster import Cluster, ClusterError
 from resources.spark.dialect import spark_sql, view_name
-from resources.spark.exporting import ALL, export_given, export_model
+from resources.spark.exporting import ALL, export_given, export_model, write_nothing
 from resources.spark.store import Part, Store
 from resources.sql_project import Check, SqlModel, SqlProject
 from resources.warehouse import changes
@@ -24,6 +25,10 @@ from resources.warehouse.build import ModelFailed, ModelResult
 from resources.warehouse.checking import SAMPLE_ROWS, CheckResult
 from resources.warehouse.publish import literal
 
+SEEN_WITHIN_S = 30.0
+"""Shared folders (NFS, mounted object stores) show a new file within seconds."""
+
+MART_SCHEMA, MART_DATABASE = "marts", "mart"
 COPIED_SCHEMAS = ("kpis", "channels", "marts")
 """Schemas whose tables come back as tables. Those of the others are views of the files: exports read a few columns of them."""
 
@@ -38,10 +43,15 @@ class ClusterBuilder:
         store: Store,
         project: SqlProject,
         schemas: Mapping[str, Mapping[str, str]],
+        patience_s: float = SEEN_WITHIN_S,
     ) -> None:
-        """``schemas``: `schema.model` -> column -> DuckDB type; see :func:`resources.spark.types.model_schemas`."""
+        """``schemas``: `schema.model` -> column -> DuckDB type; see :func:`resources.spark.types.model_schemas`.
+
+        ``patience_s``: how long files that the cluster wrote may take to show here.
+        """
         self.con = con
         self._cluster, self._store, self._project, self._schemas = cluster, store, project, schemas
+        self._patience_s = patience_s
         self._shown: set[str] = set()
         store.sweep()
         # What is built by the side of the warehouse leaves no log of changes: should it build again, it begins with whole tables.
@@ -52,17 +62,20 @@ class ClusterBuilder:
         started = time.monotonic()
         columns = dict(self._schemas[model.name])
         folder = self._store.new_folder(model.name, is_model=True)
-        (self._store.here / folder).parent.mkdir(parents=True, exist_ok=True)
+        target = self._store.here / folder
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._show(model.refs)
-            self._cluster.write(spark_sql(model.sql), f"{self._store.there}/{folder}", columns, name=model.name)
-            rows = self._rows_written(model, folder)
+            rows = self._cluster.write(spark_sql(model.sql), f"{self._store.there}/{folder}", columns, name=model.name)
+            if not rows and not any(target.glob("*.parquet")):
+                write_nothing(self.con, target, columns)
         except (ClusterError, duckdb.Error) as error:
             raise ModelFailed(
                 f"model {model.name} did not run on the cluster: {error}",
                 where=Where(file=str(model.path)),
                 action="correct its query",
             ) from error
+        self._must_be_seen(model, target, rows)
         self._store.put(model.name, {ALL: Part(folder, folder, rows)})
         self._shown.discard(model.name)
         self._bring_back(model)
@@ -118,17 +131,23 @@ class ClusterBuilder:
                 action=f"build it first, for example with `etalon run --select '+key:\"{table.replace('.', '/')}\"'`",
             ) from error
 
-    def _rows_written(self, model: SqlModel, folder: str) -> int:
-        """Read from the files' ends: whether this machine sees what the cluster wrote is known before anybody relies on it."""
-        files = str(self._store.here / folder / "*.parquet")
-        try:
-            counted = self.con.execute("select sum(num_rows) from parquet_file_metadata(?)", [files]).fetchall()
-        except duckdb.IOException as error:
-            raise PermanentError(
-                f"model {model.name} was built, and its files are not seen here: {error}",
-                where=Where(file=files, field="ETALON_SPARK_FOLDER"),
-                action="ETALON_SPARK_FOLDER and ETALON_SPARK_FOLDER_THERE must name one folder, here and on the cluster's workers",
-            ) from error
+    def _must_be_seen(self, model: SqlModel, target: Path, rows: int) -> None:
+        """What the cluster wrote is all seen here before anybody relies on it: shared folders show new files late, and wrong ones never."""
+        files, deadline = str(target / "*.parquet"), time.monotonic() + self._patience_s
+        while (seen := self._seen(target, files)) != rows:
+            if time.monotonic() > deadline:
+                raise PermanentError(
+                    f"model {model.name} has {rows} rows on the cluster, and {seen} are seen here",
+                    where=Where(file=files, field="ETALON_SPARK_FOLDER"),
+                    action="ETALON_SPARK_FOLDER and ETALON_SPARK_FOLDER_THERE must name one folder, here and on the cluster's workers",
+                )
+            time.sleep(0.2)
+
+    def _seen(self, target: Path, files: str) -> int:
+        """Rows of the files seen here, read from their ends."""
+        if not any(target.glob("*.parquet")):
+            return 0
+        counted = self.con.execute("select sum(num_rows) from parquet_file_metadata(?)", [files]).fetchall()
         return int(counted[0][0] or 0)
 
     def _bring_back(self, model: SqlModel) -> None:
@@ -153,15 +172,16 @@ class ClusterBuilder:
 
 
 def remove_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> None:
-    """Drop what the warehouse holds of a model, be it a table or a view."""
+    """Drop what the warehouse holds of a model, be it a table or a view. The copies of KPIs beside the marts stay: they are published."""
     name = [model.schema, model.name.partition(".")[2]]
     found = con.execute(
-        """select 'table' from duckdb_tables() where schema_name = ? and table_name = ?
-        union all select 'view' from duckdb_views() where schema_name = ? and view_name = ?""",
+        """select database_name, 'table' from duckdb_tables() where schema_name = ? and table_name = ?
+        union all select database_name, 'view' from duckdb_views() where schema_name = ? and view_name = ?""",
         [*name, *name],
     ).fetchall()
-    for (kind,) in found:
-        con.execute(f"drop {kind} {quoted(model.name)}")
+    for database, kind in found:
+        if model.schema == MART_SCHEMA or database != MART_DATABASE:
+            con.execute(f'drop {kind} "{database}".{quoted(model.name)}')
 
 
 def take_back(con: duckdb.DuckDBPyConnection, store: Store, project: SqlProject) -> None:

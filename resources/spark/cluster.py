@@ -41,24 +41,31 @@ class Cluster:
 
     def show(self, view: str, paths: Sequence[str], columns: Mapping[str, str]) -> None:
         """Make Parquet files readable as ``view``; ``columns``: name -> DuckDB type."""
-        schema = ", ".join(f"`{name}` {spark_type(view, name, kind)}" for name, kind in columns.items())
         with _told():
-            frame = self._session.read.schema(schema).parquet(*paths)
+            frame = self._session.read.schema(_schema(view, columns)).parquet(*paths)
             frame.select(*(frame[name] for name in columns)).createOrReplaceTempView(view)
 
-    def write(self, query: str, path: str, columns: Mapping[str, str], *, name: str) -> None:
-        """Run a query (Spark's dialect) and write its rows to ``path``, each column in its type. Raises ClusterError."""
+    def write(self, query: str, path: str, columns: Mapping[str, str], *, name: str) -> int:
+        """Run a query (Spark's dialect) and write its rows to ``path``, each column in its type; gives how many the cluster finds there.
+
+        An engine may write no file at all where there is no row. Raises ClusterError.
+        """
         with _told():
             frame = self._session.sql(query)
             cells = (
                 frame[column].cast(spark_type(name, column, kind)).alias(column) for column, kind in columns.items()
             )
             frame.select(*cells).write.mode("error").option("compression", "zstd").parquet(path)
+            return int(self._session.read.schema(_schema(name, columns)).parquet(path).count())
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """The rows of a small query (Spark's dialect). Raises ClusterError."""
         with _told():
             return list(self._session.sql(query).toArrow().to_pylist())
+
+
+def _schema(table: str, columns: Mapping[str, str]) -> str:
+    return ", ".join(f"`{name}` {spark_type(table, name, kind)}" for name, kind in columns.items())
 
 
 @contextmanager

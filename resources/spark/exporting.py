@@ -7,6 +7,7 @@ extract, and with it another mark of its month.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import duckdb
 
@@ -95,6 +96,13 @@ def _written(
         f"to {literal(str(target))} (format parquet, compression zstd, partition_by (period))"
     )
     return {period: f"{folder}/period={period}" for period in periods}
+
+
+def write_nothing(con: duckdb.DuckDBPyConnection, target: Path, columns: Mapping[str, str]) -> None:
+    """The file of a table without rows: it tells the columns."""
+    target.mkdir(parents=True, exist_ok=True)
+    listed = ", ".join(f'cast(null as {kind}) as "{name}"' for name, kind in columns.items())
+    con.execute(f"copy (select {listed} limit 0) to {literal(str(target / 'rows.parquet'))} (format parquet)")
 
 
 def _is_cut(table: str) -> bool:
