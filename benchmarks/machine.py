@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
+COMMIT = "étalon"
+"""Among the versions, the name of the commit that was measured."""
 _PACKAGES = ("duckdb", "polars", "pyarrow", "pandera", "msgspec", "lxml", "sqlglot", "dagster", "sqlalchemy")
 
 
@@ -30,7 +32,7 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "absent"
-    return {**found, "étalon": _commit()}
+    return {**found, COMMIT: _commit()}
 
 
 def _processor() -> str:

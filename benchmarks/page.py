@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import COMMIT
 from benchmarks.results import told_of_goal
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -40,7 +41,10 @@ def measured_part(document: Mapping[str, Any], *, has_chart: bool) -> str:
     ]
     if has_chart:
         parts.append(f"### Cost against size\n\n![CPU-seconds against rows]({CHART.as_posix()})")
-    parts.append("### Measured how\n\n" + _table(("command", "when", "versions"), _origins(document["lines"])))
+    if details := list(_details(document["lines"])):
+        parts.append("### What each told\n\n" + "\n".join(details))
+    parts.append("### Measured how\n\n" + _table(("command", "when", "commit"), _origins(document["lines"])))
+    parts += [f"Versions: {told}." for told in sorted({_versions(line) for line in document["lines"]})]
     return "\n\n".join(parts) + "\n"
 
 
@@ -124,16 +128,24 @@ def _figure(measured: Mapping[str, Any], name: str, ratio: str) -> tuple[str, ..
     )
 
 
+def _details(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What a job told of its cheapest run: quantities, stages, percentiles."""
+    for line in lines:
+        for measured in (line, *line["baselines"]):
+            told = min(measured["runs"], key=lambda run: run["cpu_s"])["told"]
+            if told:
+                listed = ", ".join(
+                    f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in told.items()
+                )
+                yield f"- **{measured['name']}**, {measured['size']}: {listed}"
+
+
 def _origins(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    origins = {
-        (
-            f"`{line['command']}`",
-            line["measured_at"],
-            ", ".join(f"{name} {version}" for name, version in line["versions"].items()),
-        )
-        for line in lines
-    }
-    return sorted(origins)
+    return sorted({(f"`{line['command']}`", line["measured_at"], line["versions"][COMMIT]) for line in lines})
+
+
+def _versions(line: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in line["versions"].items() if name != COMMIT)
 
 
 def _table(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import page
+from benchmarks.machine import COMMIT
 from benchmarks.page import BEGIN, END, chart_svg, curves, page_with
 from benchmarks.results import Goal, Line, Measure
 
@@ -18,14 +19,14 @@ TEXT = f"# Before\n\n{BEGIN}\nold\n{END}\n\nafter\n"
 
 def line(rows: int, cpu_s: float) -> dict[str, Any]:
     def of(cost: float) -> list[Measure]:
-        return [Measure(rows, cost, cost, 1.0, 90, {})]
+        return [Measure(rows, cost, cost, 1.0, 90, {"p95 ms": 4.5, "landed": rows})]
 
     measured = Line("reading", f"{rows:,} rows", of(cpu_s), [Goal("cpu_s", 2)], [Line("pandas", "", of(cpu_s * 4))])
     return {
         **measured.document(),
         "command": "python -m x",
         "measured_at": "2026-05-18",
-        "versions": {"duckdb": "1.5.5"},
+        "versions": {"duckdb": "1.5.5", COMMIT: "abc+"},
     }
 
 
@@ -39,7 +40,9 @@ def test_goals_figures_and_where_they_come_from() -> None:
     assert "| reading | 10,000 rows | cpu_s <= 2 | 15 | MISSED |" in made
     assert "| **reading** | 1,000 rows | 1,000 | 1.50 | 667 | 1.00 | 90 |  |" in made
     assert "| pandas |  | 1,000 | 6.00 | 167 | 1.00 | 90 | 4.0 |" in made
-    assert "| `python -m x` | 2026-05-18 | duckdb 1.5.5 |" in made
+    assert "- **reading**, 10,000 rows: p95 ms 4.5, landed 10,000" in made
+    assert "| `python -m x` | 2026-05-18 | abc+ |" in made
+    assert made.count("Versions: duckdb 1.5.5.") == 1
     assert "images/cost-against-size.svg" in made
     assert "old" not in made
 
