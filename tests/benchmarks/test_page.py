@@ -14,7 +14,7 @@ from benchmarks.machine import COMMIT
 from benchmarks.page import BEGIN, END, chart_svg, curves, page_with
 from benchmarks.results import Goal, Line, Measure
 
-TEXT = f"# Before\n\n{BEGIN}\nold\n{END}\n\nafter\n"
+TEXT = f"# Before\n\n{BEGIN}\nstale figures\n{END}\n\nafter\n"
 
 
 def line(rows: int, cpu_s: float) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def test_goals_figures_and_where_they_come_from() -> None:
     assert "| `python -m x` | 2026-05-18 | abc+ |" in made
     assert made.count("Versions: duckdb 1.5.5.") == 1
     assert "images/cost-against-size.svg" in made
-    assert "old" not in made
+    assert "stale figures" not in made
 
 
 def test_what_is_outside_of_the_markers_stays_and_twice_changes_nothing() -> None:
