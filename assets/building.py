@@ -19,7 +19,7 @@ from resources.spark.cluster import connected
 from resources.spark.store import Store
 from resources.spark.types import model_schemas
 from resources.sql_project import Check, SqlModel, SqlProject
-from resources.warehouse.build import ModelResult, run_models
+from resources.warehouse.build import ModelBuilder, ModelResult
 from resources.warehouse.checking import CheckResult, run_check
 
 
@@ -38,9 +38,10 @@ class Builder(Protocol):
 
 
 @contextmanager
-def builder(runtime: Runtime, purpose: str) -> Iterator[Builder]:
+def builder(runtime: Runtime, purpose: str, *, is_incremental: bool = False) -> Iterator[Builder]:
     """The builder of this machine's settings, in a writer session; ``purpose`` is told to whoever waits.
 
+    ``is_incremental``: build only what changed since the last build, with the same outcome. A cluster builds all.
     Raises RetryableError when it is a cluster that does not answer.
     """
     settings = runtime.settings
@@ -52,16 +53,21 @@ def builder(runtime: Runtime, purpose: str) -> Iterator[Builder]:
         return
     with runtime.writer(purpose) as con:
         take_back(con, store, runtime.project)
-        yield _InWarehouse(con, runtime.project)
+        session = _InWarehouse(con, runtime.project, is_incremental=is_incremental)
+        yield session
+        session.close()
 
 
 class _InWarehouse:
-    def __init__(self, con: duckdb.DuckDBPyConnection, project: SqlProject) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, project: SqlProject, *, is_incremental: bool) -> None:
         self.con = con
-        self._project = project
+        self._models = ModelBuilder(con, project, is_incremental=is_incremental)
 
     def build(self, model: SqlModel) -> ModelResult:
-        return run_models(self.con, self._project, [model.name])[0]
+        return self._models.build(model)
+
+    def close(self) -> None:
+        self._models.close()
 
     def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
         return [run_check(self.con, check) for check in checks]

@@ -22,6 +22,9 @@ HISTORY = "history"
 OPERATIONS = "operations"
 """Group, and first part of the keys, of what watches over the rest."""
 
+MODE_TAG, INCREMENTAL = "etalon/mode", "incremental"
+"""Tag of a run that tells what it does, and its value on one that reads and builds only what changed."""
+
 RETAILER = dg.AssetKey(["retailer"])
 """retailer.yaml as the tables of the schema `retailer`."""
 

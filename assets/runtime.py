@@ -39,6 +39,9 @@ CALENDAR_BEHIND, CALENDAR_AHEAD = timedelta(days=400), timedelta(days=60)
 CALENDAR_LIMIT = timedelta(days=6 * 366)
 """How far the calendar follows old orders: six years. A wrong date of 1970 must not make a calendar of half a century."""
 
+CALENDAR_SLACK = timedelta(days=366)
+"""How much longer a calendar that has begun keeps its first day: when that moves, every table that counts working days is built anew."""
+
 
 @dataclass(frozen=True)
 class EntityLoad:
@@ -153,14 +156,16 @@ class Runtime:
     def load_retailer_tables(self, con: duckdb.DuckDBPyConnection, *, run_id: str) -> dict[str, int]:
         """Set the run's clock, replace the schema `retailer` and the lists of readings and streams; gives the rows of the former.
 
-        Call it after the orders are loaded: the calendar begins with the oldest of them.
+        Call it after the orders are loaded: the calendar begins with the oldest of them, and never later than it did before: days that
+        went would change the numbers of all the others.
         """
         now = self.settings.clock()()
         self.warehouse.set_run_clock(con, as_of_at=now, run_id=run_id)
         first_order = con.execute('SELECT min(ordered_at) FROM canonical."order" WHERE NOT _is_deleted').fetchone()
+        kept = con.execute("SELECT min(local_date) FROM retailer.location_day").fetchone()
         frames = retailer_frames(
             self.retailer,
-            first_day=first_calendar_day(now, first_order[0] if first_order else None),
+            first_day=first_calendar_day(now, first_order[0] if first_order else None, kept[0] if kept else None),
             last_day=(now + CALENDAR_AHEAD).date(),
         )
         self.warehouse.load_frames(con, "retailer", frames)
@@ -213,13 +218,18 @@ class Runtime:
         return refused
 
 
-def first_calendar_day(now: datetime, first_order_at: datetime | None) -> date:
-    """The day the calendar starts on: that of the oldest order, 400 days ago at the latest and six years ago at the earliest."""
+def first_calendar_day(now: datetime, first_order_at: datetime | None, kept: date | None = None) -> date:
+    """The day the calendar starts on: that of the oldest order, 400 days ago at the latest and six years ago at the earliest.
+
+    ``kept``: the day it starts on now; it stays, up to a year beyond the six, unless it is too late.
+    """
     start_at = now - CALENDAR_BEHIND
     if first_order_at is not None:
         # A day more: the order's local date may be the one before its UTC date.
         start_at = max(min(start_at, first_order_at - timedelta(days=1)), now - CALENDAR_LIMIT)
-    return start_at.astimezone(UTC).date()
+    wanted = start_at.astimezone(UTC).date()
+    is_kept = kept is not None and (now - CALENDAR_LIMIT - CALENDAR_SLACK).astimezone(UTC).date() <= kept <= wanted
+    return kept if kept is not None and is_kept else wanted
 
 
 def build_runtime(settings: Settings, *, report: Reporter = quiet, project: SqlProject | None = None) -> Runtime:

@@ -14,7 +14,7 @@ import duckdb
 
 from assets.building import builder
 from assets.freshness import FRESHNESS
-from assets.names import RETAILER, WRITER_POOL, entity_key, model_key, schema_step
+from assets.names import INCREMENTAL, MODE_TAG, RETAILER, WRITER_POOL, entity_key, model_key, schema_step
 from assets.progress import Progress
 from assets.runtime import Runtime
 from resources.errors import ConfigurationError, Where
@@ -25,6 +25,7 @@ from resources.warehouse.checking import CheckResult
 OWNER = "team:data"
 _CODE = re.compile(r"((?<!`)`[^`]+`(?!`))")
 _MARKS = re.compile(r"[\\`*<>\[\]~&]")
+_BUILT = {"whole": "whole", "part": "in part: what changed", "left": "not: nothing it reads changed"}
 SAMPLE_ROWS = 20
 """Rows shown with a failed check: enough to see the pattern, small enough for an event."""
 
@@ -52,7 +53,8 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
     )
     def build_schema(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         selected = [(key, model) for key, model in models.items() if key in context.selected_asset_keys]
-        with builder(runtime, step) as session:
+        is_incremental = context.run.tags.get(MODE_TAG) == INCREMENTAL
+        with builder(runtime, step, is_incremental=is_incremental) as session:
             built: dict[str, ModelResult] = {}
             for number, (_, model) in enumerate(selected):
                 runtime.report(Progress(step, model.name, number, len(selected)))
@@ -70,6 +72,7 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
                     metadata={
                         "dagster/row_count": built[model.name].rows,
                         "seconds": round(built[model.name].seconds, 3),
+                        "built": _BUILT[built[model.name].how],
                         "dagster/column_schema": _table_schema(model.columns, built[model.name].columns),
                         **extra.get(model.name, {}),
                     },

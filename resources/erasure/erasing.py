@@ -18,6 +18,7 @@ from resources.landing import Landing
 from resources.operations import Operations
 from resources.privacy import PiiStore
 from resources.warehouse import Warehouse
+from resources.warehouse.changes import forget
 
 TOKEN_COLUMNS = ("email_token", "phone_token", "name_token")
 
@@ -122,6 +123,8 @@ def _from_canonical_files(person: Person, folder: Path) -> int:
 def _from_warehouse(person: Person, warehouse: Warehouse, kpi_tables: Collection[str]) -> int:
     with warehouse.writer(purpose="privacy erase") as con:
         erased = _from_tables(person, con)
+        # Rows changed that no log tells of: the next run builds all models whole.
+        forget(con)
     warehouse.rewrite(purpose="privacy erase")
     if warehouse.bi_path.exists():
         warehouse.publish(kpi_tables=kpi_tables)
