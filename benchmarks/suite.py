@@ -23,5 +23,10 @@ SUITE: tuple[Entry, ...] = (
     Entry("csv_feed", small=("--rows 200000",), full=("--rows 500000", "--rows 5000000")),
     Entry("xml_feed", small=("",), full=("--articles 20000", "--articles 200000")),
     Entry("contracts", small=("--rows 500000",), full=("--rows 1000000", "--rows 10000000")),
+    Entry(
+        "publishing",
+        small=("--lines 200000 --runs 1 --seconds 3",),
+        full=("--lines 1000000", "--lines 7000000 --seconds 10"),
+    ),
     Entry("stack", small=("--lines 20000 --runs 1",), full=("--lines 100000", "--lines 1000000")),
 )
