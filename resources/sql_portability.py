@@ -6,6 +6,7 @@ Spark 4 and Sail, and tests/spark/test_functions.py runs each of them on both en
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from sqlglot import exp
@@ -51,7 +52,7 @@ TRAVELS: frozenset[type[exp.Expr]] = frozenset({
     exp.Floor, exp.Greatest, exp.GroupConcat, exp.If, exp.Lag, exp.LastValue, exp.Lead, exp.Least, exp.Length, exp.LogicalAnd,
     exp.LogicalOr, exp.Lower, exp.MD5, exp.Max, exp.Min, exp.Nullif, exp.Or, exp.Pad, exp.Rank, exp.RegexpLike, exp.Replace,
     exp.RowNumber, exp.SplitPart, exp.StartsWith, exp.StrPosition, exp.Substring, exp.Sum, exp.TimeToStr, exp.TimeToUnix,
-    exp.TimestampTrunc, exp.DateTrunc, exp.Translate, exp.Trim, exp.Upper, exp.Like, exp.ILike, exp.Xor,
+    exp.TimestampTrunc, exp.Translate, exp.Trim, exp.Upper,
 })  # fmt: skip
 """Functions that give the same on every engine, null by null. To add one, add its samples to the test."""
 
@@ -101,6 +102,8 @@ _TYPES = frozenset({
 _WHOLE = frozenset({exp.DataType.Type.BIGINT, exp.DataType.Type.INT})
 _TEXTS = frozenset({exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR})
 _PARTS = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE"})
+
+_FORMAT_PARTS = re.compile("%[YmdHMS]")
 
 # Functions that the parser has no class for.
 _CLOCK_FUNCTIONS = frozenset({"now", "get_current_timestamp", "transaction_timestamp"})
@@ -166,7 +169,7 @@ def _of_function(call: exp.Func) -> Iterator[str]:
         yield _told(*_FUNCTIONS[kind])
     elif kind not in TRAVELS and not any(issubclass(kind, forbidden) for forbidden, _, _ in _FORBIDDEN):
         yield _told(f"{call.sql_name().lower()}()", _UNKNOWN)
-    elif isinstance(call, exp.TimestampTrunc | exp.DateTrunc) and not _is_cast_to(call.parent, exp.DataType.Type.DATE):
+    elif isinstance(call, exp.TimestampTrunc) and not _is_cast_to(call.parent, exp.DataType.Type.DATE):
         yield _told("date_trunc() as it is", "cast(date_trunc('month', d) as date): its type differs between engines")
     elif isinstance(call, exp.Extract) and call.name.upper() not in _PARTS:
         yield _told(
@@ -179,6 +182,11 @@ def _of_function(call: exp.Func) -> Iterator[str]:
         yield _told("substring from 0", "count characters from 1")
     elif isinstance(call, exp.RegexpLike) and not _is_plain_pattern(call.expression):
         yield _told("this regular expression", "use a literal with ranges like [0-9]: no backslash, no (? group")
+    elif isinstance(call, exp.TimeToStr) and not _is_plain_format(call.args.get("format")):
+        yield _told(
+            "this format of strftime()",
+            "use %Y %m %d %H %M %S with signs between them; put letters beside it with ||, which Spark would take for parts of a date",
+        )
     elif isinstance(call, exp.Count) and isinstance(call.this, exp.Distinct) and len(call.this.expressions) > 1:
         yield _told("count(distinct a, b)", "select distinct a, b in a CTE and count its rows")
     elif isinstance(call, exp.Sum) and _is_fraction(call.this):
@@ -207,7 +215,7 @@ def _of_cast(cast: exp.Cast) -> Iterator[str]:
     if cast.to.this in _TEXTS and isinstance(cast.this, exp.Column) and cast.this.name.endswith("_at"):
         yield _told(
             "an instant as text",
-            "strftime(x_at, '%Y-%m-%dT%H:%M:%SZ'): engines write its zone and fractions differently",
+            "strftime(x_at, '%Y-%m-%d %H:%M:%S'): engines write its zone and fractions differently",
         )
 
 
@@ -243,3 +251,10 @@ def _is_fraction(node: exp.Expr) -> bool:
 
 def _is_plain_pattern(pattern: exp.Expr | None) -> bool:
     return isinstance(pattern, exp.Literal) and "\\" not in pattern.name and "(?" not in pattern.name
+
+
+def _is_plain_format(pattern: exp.Expr | None) -> bool:
+    if not isinstance(pattern, exp.Literal):
+        return False
+    rest = _FORMAT_PARTS.sub("", pattern.name)
+    return not any(letter.isalpha() or letter in "%'" for letter in rest)

@@ -14,6 +14,7 @@ from resources.privacy import Sealer, Tokeniser
 from resources.settings import Settings
 from resources.sql_project import SqlProject, load_project
 from tests.postgres_server import PostgresServer, find_binaries, running_postgres
+from tests.spark_server import running_sail
 
 ROOT = Path(__file__).parents[1]
 SECRET_KEY = bytes(range(32))
@@ -76,6 +77,13 @@ def postgres() -> Iterator[PostgresServer]:
 def postgres_url(postgres: PostgresServer) -> str:
     """The ``postgresql://`` address of an empty database of the test's own."""
     return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def spark_remote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Spark Connect endpoint of two workers; one per test process, so tests that use it stand in one xdist group."""
+    with running_sail(tmp_path_factory.mktemp("spark")) as remote:
+        yield remote
 
 
 @pytest.fixture(scope="session")
