@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 _BYTES_PER_SLOT = 4
-_LEAST, _MOST = 16, 26
-"""Bounds of the table, as powers of two: 64 KB to 64 MB."""
+_LEAST, _MOST = 16, 24
+"""Bounds of the table, as powers of two: 64 KB to 16 MB, which the processor's cache holds."""
 
 
 class SeenKeys:

@@ -28,7 +28,7 @@ from resources.errors import ContractBroken, Where
 
 ROWS_PER_CHECK = 200
 """Rows checked against the XSD at once: one bad row makes the others of its lot be checked one by one."""
-ROWS_PER_PIECE = 10_000
+ROWS_PER_PIECE = 5_000
 _PROLOG_BYTES = 64 << 10
 _READ_BYTES = 256 << 10
 _START_TAG = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
