@@ -136,6 +136,8 @@ class Operations:
         Raises RetryableError when the reading is of a period, and one that lives has a day of it.
         """
         with self._writing() as connection:
+            if manifest.kind == "period":
+                _one_at_a_time(connection, manifest)
             columns = t.extract.c
             of_stream = (columns.system_code == manifest.system_code) & (columns.stream == manifest.stream)
             running = connection.execute(
@@ -200,6 +202,8 @@ class Operations:
         refused rows.
         """
         with self._writing() as connection:
+            if settles_cursor:
+                _one_at_a_time(connection, manifest)
             quarantine = t.quarantine
             mine = quarantine.c.extract_id == manifest.extract_id
             if drop_quarantine:
@@ -626,6 +630,16 @@ def _extract_values(manifest: Manifest) -> dict[str, Any]:
     values = asdict(manifest)
     del values["entity_rows"]
     return values
+
+
+def _one_at_a_time(connection: Connection, manifest: Manifest) -> None:
+    """Transactions about periods of one stream wait for each other; on SQLite all that write do.
+
+    Else two that begin at once would not see each other, and of two that end at once neither would see that nothing is missing.
+    """
+    if connection.dialect.name == "postgresql":
+        name = f"etalon.period.{manifest.system_code}.{manifest.stream}"
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
 
 
 def _overlap(manifest: Manifest, from_at: datetime | None, to_at: datetime) -> bool:
