@@ -336,13 +336,17 @@ class FilesConnector:
 
     def _large_file(self, feed: Feed, candidate: Candidate) -> Iterator[Batch]:
         """One file piece by piece; its last batch tells whether it stands."""
-        mapper, memory = self._mapper(feed), SeenKeys(candidate.size_bytes)
+        mapper = self._mapper(feed)
+        memory: SeenKeys | None = None
         name = candidate.identity.name
         received = unread = control_sum = unreadable = 0
         announced = Announced()
         try:
             for piece in self._pieces(feed, candidate):
                 rows = piece.rows or mapper.no_rows()
+                if memory is None:
+                    # The rest of the file is like its first piece.
+                    memory = SeenKeys(candidate.size_bytes * piece.received_qty // max(1, len(piece.raw)))
                 mapped = mapper.map(rows, memory=memory)
                 tally = mapped.tallies.get(name, Tally(0, 0))
                 received += piece.received_qty

@@ -3,35 +3,60 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-_BYTES_PER_SLOT = 4
-_LEAST, _MOST = 16, 24
-"""Bounds of the table, as powers of two: 64 KB to 16 MB, which the processor's cache holds."""
+Hashes = npt.NDArray[np.uint64]
+_LEAST_SLOTS = 1 << 12
+_FULL_SHARE = 0.75
+"""Above this share of taken slots the table doubles: walking to a free one would cost more than that."""
+_AT_ONCE = 1 << 14
+"""Keys put at once: what is worked out for them stays in the processor's cache."""
 
 
 class SeenKeys:
-    """A table with a mark per key hash tells most new keys at once; the few that meet a mark are looked up among all hashes.
+    """A hash table of 64-bit key hashes with open addressing, whose steps are made for many keys at once.
 
-    Two keys with the same 64-bit hash would be taken for one: with 10 million keys the odds of one such pair are 3 in a million.
+    Two keys with the same hash would be taken for one: with 10 million keys the odds of one such pair are 3 in a million.
+    ``expected_qty``: how many keys will probably come; with more of them the table grows.
     """
 
-    def __init__(self, size_bytes: int) -> None:
-        power = min(_MOST, max(_LEAST, (size_bytes // _BYTES_PER_SLOT).bit_length()))
-        self._shift = np.uint64(64 - power)
-        self._table = np.zeros(1 << power, np.bool_)
-        self._earlier: list[pl.Series] = []
+    def __init__(self, expected_qty: int) -> None:
+        self._taken_qty = 0
+        self._make_table(expected_qty)
 
     def seen_before(self, hashes: pl.Series) -> pl.Series:
         """Which of these hashes came in an earlier call; they are remembered from now on."""
         values = hashes.to_numpy()
-        slots = values >> self._shift
-        is_marked = self._table[slots]
+        if self._taken_qty + values.size > self._table.size * _FULL_SHARE:
+            kept = self._table[self._table != 0]
+            self._make_table(max(self._table.size, kept.size + values.size))
+            self._put_all(kept)
+        return pl.Series(self._put_all(values))
+
+    def _make_table(self, expected_qty: int) -> None:
+        bits = max(_LEAST_SLOTS, int(expected_qty / _FULL_SHARE)).bit_length()
+        self._table: Hashes = np.zeros(1 << bits, np.uint64)
+        self._shift, self._mask = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
+        self._taken_qty = 0
+
+    def _put_all(self, values: Hashes) -> npt.NDArray[np.bool_]:
         seen = np.zeros(values.size, np.bool_)
-        if self._earlier and is_marked.any():
-            suspects = pl.Series(values[is_marked])
-            found = [earlier.filter(earlier.is_in(suspects.implode())) for earlier in self._earlier]
-            seen[is_marked] = suspects.is_in(pl.concat(found).implode()).to_numpy()
-        self._table[slots] = True
-        self._earlier.append(hashes)
-        return pl.Series(seen)
+        for start in range(0, values.size, _AT_ONCE):
+            self._put(values[start : start + _AT_ONCE], seen[start : start + _AT_ONCE])
+        return seen
+
+    def _put(self, values: Hashes, seen: npt.NDArray[np.bool_]) -> None:
+        # Zero marks a free slot.
+        wanted = np.where(values == 0, np.uint64(1), values)
+        slots = wanted >> self._shift
+        waiting = np.arange(wanted.size)
+        while waiting.size:
+            there = self._table[slots]
+            is_free = there == 0
+            seen[waiting[there == wanted]] = True
+            self._table[slots[is_free]] = wanted[is_free]
+            # Of several keys that took one free slot the last has it. The others go on to the next one, like those that met another.
+            left = np.flatnonzero(self._table[slots] != wanted)
+            self._taken_qty += waiting.size - left.size
+            waiting, wanted, slots = waiting[left], wanted[left], (slots[left] + np.uint64(1)) & self._mask
