@@ -24,9 +24,6 @@ from resources.sql_project import SqlProject
 DAYS_PER_RUN = 31
 """Longest run that the UI makes of a backfill. A run reads its days as one period: a month of one stream."""
 
-_FAR_AHEAD = 36_525
-"""Days that a calendar with an end of its own may lie ahead of the machine's clock."""
-
 
 def reading_runtime(settings: Settings) -> Runtime:
     """The retailer for a process that only reads. It has no SQL models: reading them anew takes seconds."""
@@ -39,9 +36,10 @@ def history_days(runtime: Runtime) -> dg.DailyPartitionsDefinition:
     fixed = runtime.settings.now
     if fixed is None:
         return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_offset=1)
-    # A replay lives on its own day, wherever the machine's clock stands.
     end = fixed.astimezone(UTC).date() + timedelta(days=1)
-    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_date=end.isoformat(), end_offset=_FAR_AHEAD)
+    # A replay lives on its own day. Dagster counts days to its machine's own, so those that lie between are told.
+    ahead = max(1, (end - datetime.now(UTC).date()).days + 1)
+    return dg.DailyPartitionsDefinition(start_date=first.isoformat(), end_date=end.isoformat(), end_offset=ahead)
 
 
 def period_streams(connector: Connector) -> tuple[Stream, ...]:
