@@ -187,7 +187,7 @@ def _of_function(call: exp.Func) -> Iterator[str]:
             "this format of strftime()",
             "use %Y %m %d %H %M %S with signs between them; put letters beside it with ||, which Spark would take for parts of a date",
         )
-    elif isinstance(call, exp.Count) and isinstance(call.this, exp.Distinct) and len(call.this.expressions) > 1:
+    elif isinstance(call, exp.Count) and isinstance(call.this, exp.Distinct) and _is_several(call.this.expressions):
         yield _told("count(distinct a, b)", "select distinct a, b in a CTE and count its rows")
     elif isinstance(call, exp.Sum) and _is_fraction(call.this):
         yield _told("a sum of fractions", f"{_MEAN}: the order of adding changes the last digit")
@@ -258,3 +258,7 @@ def _is_plain_format(pattern: exp.Expr | None) -> bool:
         return False
     rest = _FORMAT_PARTS.sub("", pattern.name)
     return not any(letter.isalpha() or letter in "%'" for letter in rest)
+
+
+def _is_several(columns: list[exp.Expr]) -> bool:
+    return len(columns) > 1 or any(isinstance(column, exp.Tuple) for column in columns)

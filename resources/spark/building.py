@@ -127,7 +127,7 @@ class ClusterBuilder:
             export_model(self.con, self._store, table, columns)
         except duckdb.CatalogException as error:
             raise PermanentError(
-                f"model {table} was never built: {error}",
+                f"model {table} was never built",
                 action=f"build it first, for example with `etalon run --select '+key:\"{table.replace('.', '/')}\"'`",
             ) from error
 

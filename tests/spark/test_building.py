@@ -1,0 +1,213 @@
+"""Models built on a cluster: what comes back, what a failure leaves, and what is said when the cluster is not what it should be."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from resources.errors import ConfigurationError, PermanentError, RetryableError
+from resources.given_tables import create_given_tables
+from resources.spark.building import ClusterBuilder, take_back
+from resources.spark.cluster import connected
+from resources.spark.store import Store
+from resources.spark.types import model_schemas
+from resources.sql_project import SqlProject, load_project
+from resources.warehouse.build import ModelFailed
+
+pytestmark = pytest.mark.xdist_group("spark")
+
+STAGING = "select channel_code, cast(length(channel_code) as bigint) as letter_qty from retailer.channel"
+KPI = """select
+    channel_code,
+    row_number() over (order by channel_code) as place,
+    cast(letter_qty as double) / 4 as share
+from staging.channel"""
+
+
+def write_model(folder: Path, name: str, sql: str, columns: str, checks: str = "[]") -> None:
+    listed = "".join(f"\n  {column}: {{description: Its {column}.}}" for column in columns.split())
+    path = folder / f"{name.replace('.', '/')}.sql"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(sql)
+    path.with_suffix(".yml").write_text(
+        f"description: 'Channels. Grain: one row per channel.'\ncolumns:{listed}\nchecks: {checks}\n"
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SqlProject:
+    folder = tmp_path / "sql"
+    short = "[{kind: expression, name: short, sql: letter_qty < 7}, {kind: unique, columns: [channel_code]}]"
+    write_model(folder, "staging.channel", STAGING, "channel_code letter_qty", short)
+    write_model(folder, "kpis.place", KPI, "channel_code place share")
+    return load_project(folder)
+
+
+@pytest.fixture
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = duckdb.connect()
+    connection.execute("set TimeZone = 'UTC'")
+    create_given_tables(connection)
+    connection.execute("insert into retailer.channel (channel_code) values ('web-fr'), ('web-be'), ('stores-fr')")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "shared", str(tmp_path / "shared"), tmp_path / "tables.json")
+
+
+Opened = Callable[..., AbstractContextManager[ClusterBuilder]]
+
+
+@pytest.fixture
+def opened(con: duckdb.DuckDBPyConnection, store: Store, project: SqlProject, spark_remote: str) -> Opened:
+    """Opens a builder of a project, by default the test's own."""
+
+    @contextmanager
+    def builder(other: SqlProject = project, *, seen: Store = store) -> Iterator[ClusterBuilder]:
+        with connected(spark_remote) as cluster:
+            yield ClusterBuilder(con, cluster, seen, other, model_schemas(other), patience_s=0.5)
+
+    return builder
+
+
+def test_models_come_back_with_their_types_and_documentation(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject
+) -> None:
+    with opened() as builder:
+        results = [builder.build(model) for model in project.models.values()]
+    assert [(result.name, result.rows) for result in results] == [("staging.channel", 3), ("kpis.place", 3)]
+    # A number of a row is a smaller whole number there; the type is the one that DuckDB gives.
+    assert results[1].columns == {"channel_code": "VARCHAR", "place": "BIGINT", "share": "DOUBLE"}
+    assert con.execute("select * from kpis.place order by place").fetchall() == [
+        ("stores-fr", 1, 2.25),
+        ("web-be", 2, 1.5),
+        ("web-fr", 3, 1.5),
+    ]
+    comments = con.execute(
+        """select table_name, column_name, comment from duckdb_columns()
+        where schema_name || '.' || table_name in ('staging.channel', 'kpis.place') order by all"""
+    ).fetchall()
+    assert comments[0] == ("channel", "channel_code", "Its channel_code.")
+    assert all(comment for _, _, comment in comments)
+
+
+def test_a_check_counts_on_the_cluster_and_shows_what_breaks_it(opened: Opened, project: SqlProject) -> None:
+    with opened() as builder:
+        builder.build(project.models["staging.channel"])
+        short, unique = builder.run_checks(project.models["staging.channel"].checks)
+    assert (short.failing_qty, short.sample) == (1, ({"channel_code": "stores-fr", "letter_qty": 9},))
+    assert unique.is_ok
+
+
+def test_a_model_that_fails_leaves_what_was_built_before(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject, tmp_path: Path
+) -> None:
+    with opened() as builder:
+        for model in project.models.values():
+            builder.build(model)
+    broken = tmp_path / "broken"
+    shutil.copytree(project.folder, broken)
+    write_model(
+        broken,
+        "kpis.place",
+        KPI.replace("cast(letter_qty as double) / 4", "cast(channel_code as double)"),
+        "channel_code place share",
+    )
+    with (
+        opened(load_project(broken)) as builder,
+        pytest.raises(
+            ModelFailed, match=r"kpis/place\.sql: model kpis\.place did not run on the cluster: .*[Cc]annot cast"
+        ),
+    ):
+        builder.build(load_project(broken).models["kpis.place"])
+    assert con.execute("select count(*) from kpis.place").fetchall() == [(3,)]
+    with opened() as builder:
+        assert builder.build(project.models["kpis.place"]).rows == 3
+
+
+def test_a_later_run_reads_what_an_earlier_one_built(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject
+) -> None:
+    with opened() as builder:
+        builder.build(project.models["staging.channel"])
+    con.execute("insert into retailer.channel (channel_code) values ('new')")
+    with opened() as builder:
+        assert builder.build(project.models["kpis.place"]).rows == 3
+        assert builder.build(project.models["staging.channel"]).rows == 4
+        assert builder.build(project.models["kpis.place"]).rows == 4
+
+
+def test_a_model_that_the_warehouse_built_is_brought_to_the_cluster(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject
+) -> None:
+    con.execute(f"create schema staging; create table staging.channel as {STAGING}")
+    with opened() as builder:
+        assert builder.build(project.models["kpis.place"]).rows == 3
+
+
+def test_a_model_that_nobody_built_is_named(opened: Opened, project: SqlProject) -> None:
+    with (
+        opened() as builder,
+        pytest.raises(PermanentError, match=r"staging\.channel was never built.*etalon run --select"),
+    ):
+        builder.build(project.models["kpis.place"])
+
+
+def test_a_model_without_rows_is_an_empty_table(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject
+) -> None:
+    con.execute("delete from retailer.channel")
+    with opened() as builder:
+        assert [builder.build(model).rows for model in project.models.values()] == [0, 0]
+    assert con.execute("select count(share) from kpis.place").fetchall() == [(0,)]
+
+
+def test_a_folder_that_is_not_the_clusters_is_told_and_nothing_is_lost(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject, store: Store, tmp_path: Path
+) -> None:
+    with opened() as builder:
+        builder.build(project.models["staging.channel"])
+    # The given table is there: only what the cluster writes lands elsewhere.
+    shutil.copytree(store.here, tmp_path / "other")
+    apart = Store(store.here, str(tmp_path / "other"), store.list_path)
+    with (
+        opened(seen=apart) as builder,
+        pytest.raises(
+            PermanentError, match=r"has 3 rows on the cluster, and 0 are seen here.*ETALON_SPARK_FOLDER_THERE"
+        ),
+    ):
+        builder.build(project.models["staging.channel"])
+    assert con.execute("select count(*) from staging.channel").fetchall() == [(3,)]
+
+
+def test_what_came_back_is_dropped_when_the_warehouse_builds_again(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject, store: Store
+) -> None:
+    with opened() as builder:
+        for model in project.models.values():
+            builder.build(model)
+    take_back(con, store, project)
+    with pytest.raises(duckdb.CatalogException):
+        con.execute("select * from staging.channel")
+    assert con.execute("select count(*) from kpis.place").fetchall() == [(3,)]
+    con.execute(f"create or replace table staging.channel as {STAGING}")
+    assert not set(store.tables) & set(project.models)
+
+
+def test_a_cluster_that_does_not_answer_may_be_asked_later() -> None:
+    with pytest.raises(RetryableError, match=r"127\.0\.0\.1:1 does not answer"), connected("sc://127.0.0.1:1"):
+        pass
+
+
+@pytest.mark.parametrize("remote", ["spark://127.0.0.1:7077", "sc://", "sc://host:port"])
+def test_an_address_that_is_none_is_refused(remote: str) -> None:
+    with pytest.raises(ConfigurationError, match="no address of a Spark Connect endpoint"), connected(remote):
+        pass
