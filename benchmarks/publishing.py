@@ -75,6 +75,8 @@ def _publish(given: dict[str, Any]) -> Outcome:
         asked.start()
         while asked.is_alive():
             warehouse.publish(kpi_tables=kpi_tables)
+            sys.stdout.write("published\n")
+            sys.stdout.flush()
         return Outcome(0, 0.0)
     with cpu_clock() as spent:
         published = warehouse.publish(kpi_tables=kpi_tables)
@@ -126,14 +128,18 @@ def multiply(warehouse: Warehouse, factor: int) -> None:
 
 @contextmanager
 def publishing_beside(given: dict[str, Any]) -> Iterator[None]:
-    """Another process publishes again and again."""
+    """Another process publishes again and again; it has begun."""
     command = Side("beside", {**given, "kind": "publish", "until_told": True}, module=MODULE).command
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the publishing process has no pipes")
         try:
+            if process.stdout.readline() != "published\n":
+                raise RuntimeError("the publishing process could not publish")
             yield
         finally:
-            if process.stdin is not None:
-                process.stdin.close()
+            process.stdin.close()
+            process.stdout.read()
 
 
 def measured(folder: Path, arguments: Namespace) -> list[Line]:
