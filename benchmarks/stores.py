@@ -18,7 +18,7 @@ from resources.retailer import Retailer, load_retailer
 NOW = datetime(2026, 5, 18, 10, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[1]
 _SECRET_KEY = b"benchmarks keep no secret at all"
-_VARIABLES = {
+VARIABLES = {
     "ETALON_DROPS": "drops",
     "ETALON_SHOP_FR_URL": "http://127.0.0.1:1",
     "ETALON_SHOP_FR_KEY": "none",
@@ -27,11 +27,12 @@ _VARIABLES = {
     "ETALON_SHOP_BE_SECRET": "none",
     "ETALON_SHOP_BE_WEBHOOK_SECRET": "none",
 }
+"""What retailer.yaml asks of the environment, pointing nowhere."""
 
 
 def demo_retailer(variables: Mapping[str, str] | None = None) -> Retailer:
     """The retailer of retailer.yaml, its shops at the addresses and keys in ``variables``."""
-    return load_retailer(ROOT / "retailer.yaml", {**_VARIABLES, **(variables or {})})
+    return load_retailer(ROOT / "retailer.yaml", {**VARIABLES, **(variables or {})})
 
 
 def connector_of(retailer: Retailer, system_code: str, **changes: Any) -> Connector:

@@ -44,7 +44,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ChunkDone:
-    """What came of one. Quantities are source rows; ``cpu_s`` of its process. ``run_id`` empty: its process ended before it said."""
+    """What came of one. Quantities are source rows; ``cpu_s`` of the process ``pid``. ``run_id`` empty: it ended before it said."""
 
     chunk: Chunk
     is_complete: bool
@@ -54,6 +54,7 @@ class ChunkDone:
     quarantined_qty: int = 0
     seconds: float = 0.0
     cpu_s: float = 0.0
+    pid: int = 0
 
 
 def plan(

@@ -63,6 +63,7 @@ def _read(
         "quarantined_qty": sum(manifest.quarantined_qty for manifest in manifests),
         "seconds": round(time.perf_counter() - started, 3),
         "cpu_s": round(time.process_time() - cpu_started, 3),
+        "pid": os.getpid(),
     }
 
 

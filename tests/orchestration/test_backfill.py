@@ -94,6 +94,7 @@ def test_two_processes_share_the_work_and_the_outcome_is_one_reading(environ: di
     done = read_chunks(runtime, chunks, environ, processes=2)
     assert [one.error for one in done if not one.is_complete] == []
     assert sum(one.landed_qty for one in done) == 120
+    assert len({one.pid for one in done} - {os.getpid()}) == 2
 
     whole = runtime_of({**environ, "ETALON_DATA_DIR": str(tmp_path / "whole")})
     connector = whole.connectors["shop_be"]
