@@ -55,10 +55,12 @@ def _read(
         asset_selection=[history_key(chunk["system_code"], chunk["stream"])],
     )
     manifests = runtime.operations.manifests(run_id=result.run_id)
+    # A reading says in its own words what was wrong; one that never began is known from its step alone.
+    told = [manifest.error for manifest in manifests if manifest.error] or step_errors(result).values()
     return {
         "is_complete": result.success,
         "run_id": result.run_id,
-        "error": "; ".join(step_errors(result).values()),
+        "error": "; ".join(told),
         "landed_qty": sum(manifest.landed_qty for manifest in manifests),
         "quarantined_qty": sum(manifest.quarantined_qty for manifest in manifests),
         "seconds": round(time.perf_counter() - started, 3),

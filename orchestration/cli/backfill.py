@@ -84,14 +84,16 @@ def backfill(
         errors.print(
             f"[yellow]{system} is read by {allowed} processes at most[/]: `history_readers` in retailer.yaml says so."
         )
-    errors.print(f"{len(chunks)} periods of {system} in {processes} processes", highlight=False)
+    errors.print(f"{system}: {_of(len(chunks), 'period')} in {_of(processes, 'process', 'es')}", highlight=False)
     before = {name: runtime.operations.cursor(system, name) for name in _streams(chunks)}
     done = read_chunks(runtime, chunks, environ, processes=processes, on_done=_tell(len(chunks)))
     show(done)
     for name, cursor_at in before.items():
         _tell_cursor(runtime, system, name, cursor_at)
     if not all(one.is_complete for one in done):
-        console.print("[bold red]Not all good[/]: the same command with --missing reads what was not read.")
+        console.print(
+            "[bold red]Not all good.[/] Run it again; with --missing it reads only what was never read whole."
+        )
         raise typer.Exit(1)
     console.print("[bold green]All read.[/] Next: `etalon run` loads it and builds what follows from it.")
 
@@ -140,6 +142,10 @@ def _tell(all_qty: int) -> Callable[[ChunkDone], None]:
         errors.print(f"{ended}/{all_qty} {done.chunk}: {result}", markup=False, highlight=False)
 
     return tell
+
+
+def _of(quantity: int, what: str, plural: str = "s") -> str:
+    return f"{quantity} {what}{plural if quantity != 1 else ''}"
 
 
 def _streams(chunks: list[Chunk]) -> list[str]:
