@@ -26,7 +26,7 @@ SUITE: tuple[Entry, ...] = (
     Entry(
         "publishing",
         small=("--lines 200000 --runs 1 --seconds 3",),
-        full=("--lines 1000000", "--lines 7000000 --seconds 10"),
+        full=("--lines 400000", "--lines 2000000 --seconds 10"),
     ),
     Entry("partitions", small=("--orders 4000 --runs 1",), full=("--orders 100000 --by week",)),
     Entry("stack", small=("--lines 20000 --runs 1",), full=("--lines 100000", "--lines 1000000")),
