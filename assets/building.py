@@ -13,7 +13,7 @@ from typing import Protocol
 import duckdb
 
 from assets.runtime import Runtime
-from resources.settings import SPARK
+from resources.settings import SPARK, Settings
 from resources.spark.building import ClusterBuilder, take_back
 from resources.spark.cluster import connected
 from resources.spark.store import Store
@@ -45,17 +45,22 @@ def builder(runtime: Runtime, purpose: str, *, is_incremental: bool = False) -> 
     Raises RetryableError when it is a cluster that does not answer.
     """
     settings = runtime.settings
-    store = Store(settings.spark_folder, settings.spark_folder_there, settings.data_dir / "spark_tables.json")
+    store = cluster_store(settings)
     if settings.engine == SPARK:
         # Asked before the lock is taken: nobody waits for a cluster that is not there.
         with connected(settings.spark_remote) as cluster, runtime.writer(purpose) as con:
-            yield ClusterBuilder(con, cluster, store, runtime.project, model_schemas(runtime.project))
+            yield ClusterBuilder(con, cluster, store, model_schemas(runtime.project))
         return
     with runtime.writer(purpose) as con:
-        take_back(con, store, runtime.project)
+        take_back(con, store)
         session = _InWarehouse(con, runtime.project, is_incremental=is_incremental)
         yield session
         session.close()
+
+
+def cluster_store(settings: Settings) -> Store:
+    """What lies in the folder that this machine and the cluster share."""
+    return Store(settings.spark_folder, settings.spark_folder_there, settings.data_dir / "spark_tables.json")
 
 
 class _InWarehouse:

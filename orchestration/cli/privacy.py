@@ -8,6 +8,7 @@ import uuid
 import sqlalchemy as sa
 import typer
 
+from assets.building import cluster_store
 from assets.runtime import Runtime
 from orchestration.cli.environment import open_runtime
 from orchestration.cli.terminal import console, errors, table
@@ -62,6 +63,7 @@ def erase_(
         values=runtime.personal,
         kpi_tables=[name.split(".")[1] for name in runtime.project.models if name.startswith("kpis.")],
         now=clock(),
+        shared=cluster_store(runtime.settings),
     )
     removed = table("Removed", "what", "quantity", right=("quantity",))
     for what, quantity in done.removed.items():

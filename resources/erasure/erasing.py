@@ -17,6 +17,8 @@ from resources.erasure.person import Person
 from resources.landing import Landing
 from resources.operations import Operations
 from resources.privacy import PiiStore
+from resources.spark.building import clear
+from resources.spark.store import Store
 from resources.warehouse import Warehouse
 from resources.warehouse.changes import forget
 
@@ -41,12 +43,14 @@ def erase(
     values: PiiStore,
     kpi_tables: Collection[str],
     now: datetime,
+    shared: Store | None = None,
 ) -> Erasure:
     """Remove a person from landing, quarantine, the table of personal values, canonical files and every table that holds a token.
 
     The warehouse is written anew, so that nothing stays in its free blocks, and what is published is published again, with
-    ``kpi_tables``. What was sold to them stays, without anything that tells who it was. Nothing is read meanwhile; raises
-    RetryableError when a reading does not end for two minutes.
+    ``kpi_tables``. ``shared``: what a cluster reads and writes; all of it is removed, and the next run writes it anew. What was sold
+    to them stays, without anything that tells who it was. Nothing is read meanwhile; raises RetryableError when a reading does not
+    end for two minutes.
     """
     # A reading that is under way holds what it has received and would land it behind our back. The lane's readings of single orders
     # wait too, for some seconds to minutes: hints are kept.
@@ -55,6 +59,7 @@ def erase(
             "rows of received payloads": _from_landing(person, landing, erasure_id),
             "quarantined rows": _from_quarantine(person, operations, landing, erasure_id, now),
             "rows of canonical files": _from_canonical_files(person, landing.canonical_dir),
+            **({"folders shared with a cluster": _from_shared(warehouse, shared)} if shared and shared.here.exists() else {}),
             "rows of the warehouse and marts": _from_warehouse(person, warehouse, kpi_tables),
             # Last: their values tell what to look for, should the erasure be stopped before.
             "personal values": values.erase_all(person.tokens),
@@ -118,6 +123,12 @@ def _from_canonical_files(person: Person, folder: Path) -> int:
             os.replace(temporary, path)
             erased += touched
     return erased
+
+
+def _from_shared(warehouse: Warehouse, shared: Store) -> int:
+    """Files are never changed in place, so all go: which of them hold a token is not asked."""
+    with warehouse.writer(purpose="privacy erase") as con:
+        return clear(con, shared)
 
 
 def _from_warehouse(person: Person, warehouse: Warehouse, kpi_tables: Collection[str]) -> int:

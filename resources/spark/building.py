@@ -18,7 +18,7 @@ from resources.spark.cluster import Cluster, ClusterError
 from resources.spark.dialect import spark_sql, view_name
 from resources.spark.exporting import ALL, export_given, export_model, write_nothing
 from resources.spark.store import Part, Store
-from resources.sql_project import Check, SqlModel, SqlProject
+from resources.sql_project import Check, SqlModel
 from resources.warehouse import changes
 from resources.warehouse.aftercare import KPI_VALUES, comment_on, create_schema, keep_history
 from resources.warehouse.build import ModelFailed, ModelResult
@@ -41,7 +41,6 @@ class ClusterBuilder:
         con: duckdb.DuckDBPyConnection,
         cluster: Cluster,
         store: Store,
-        project: SqlProject,
         schemas: Mapping[str, Mapping[str, str]],
         patience_s: float = SEEN_WITHIN_S,
     ) -> None:
@@ -50,7 +49,7 @@ class ClusterBuilder:
         ``patience_s``: how long files that the cluster wrote may take to show here.
         """
         self.con = con
-        self._cluster, self._store, self._project, self._schemas = cluster, store, project, schemas
+        self._cluster, self._store, self._schemas = cluster, store, schemas
         self._patience_s = patience_s
         self._shown: set[str] = set()
         store.sweep()
@@ -184,13 +183,25 @@ def remove_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> None:
             con.execute(f'drop {kind} "{database}".{quoted(model.name)}')
 
 
-def take_back(con: duckdb.DuckDBPyConnection, store: Store, project: SqlProject) -> None:
+def take_back(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     """The warehouse builds its models itself again: what it had as views of the cluster's files is dropped, and the store forgets them.
 
     A model that is not built now is missing until it is, never stale.
     """
-    built_there = [model for model in project.models.values() if model.name in store.tables]
-    for model in built_there:
-        if model.schema not in COPIED_SCHEMAS:
-            remove_model(con, model)
-    store.forget([model.name for model in built_there])
+    _drop_views(con)
+    store.forget([table for table in store.tables if table not in given_tables()])
+
+
+def clear(con: duckdb.DuckDBPyConnection, store: Store) -> int:
+    """Remove every file that the cluster reads or wrote, and the views of them; the next run writes all anew. Gives how many folders."""
+    _drop_views(con)
+    return store.clear()
+
+
+def _drop_views(con: duckdb.DuckDBPyConnection) -> None:
+    """Only what a cluster built is a view here."""
+    found = con.execute(
+        "select schema_name, view_name from duckdb_views() where not internal and database_name = current_database()"
+    ).fetchall()
+    for schema, view in found:
+        con.execute(f"drop view {quoted(f'{schema}.{view}')}")

@@ -123,7 +123,7 @@ class Store:
             for table in sorted((self.here / kind).glob("*")):
                 yield from sorted(path for path in table.iterdir() if path.is_dir())
 
-    def clear(self) -> None:
-        """Forget and remove everything."""
+    def clear(self) -> int:
+        """Forget and remove everything; gives how many folders went."""
         self._write({})
-        self.sweep()
+        return self.sweep()

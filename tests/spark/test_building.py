@@ -12,7 +12,7 @@ import pytest
 
 from resources.errors import ConfigurationError, PermanentError, RetryableError
 from resources.given_tables import create_given_tables
-from resources.spark.building import ClusterBuilder, take_back
+from resources.spark.building import ClusterBuilder, clear, take_back
 from resources.spark.cluster import connected
 from resources.spark.store import Store
 from resources.spark.types import model_schemas
@@ -73,7 +73,7 @@ def opened(con: duckdb.DuckDBPyConnection, store: Store, project: SqlProject, sp
     @contextmanager
     def builder(other: SqlProject = project, *, seen: Store = store) -> Iterator[ClusterBuilder]:
         with connected(spark_remote) as cluster:
-            yield ClusterBuilder(con, cluster, seen, other, model_schemas(other), patience_s=0.5)
+            yield ClusterBuilder(con, cluster, seen, model_schemas(other), patience_s=0.5)
 
     return builder
 
@@ -194,12 +194,28 @@ def test_what_came_back_is_dropped_when_the_warehouse_builds_again(
     with opened() as builder:
         for model in project.models.values():
             builder.build(model)
-    take_back(con, store, project)
+    take_back(con, store)
     with pytest.raises(duckdb.CatalogException):
         con.execute("select * from staging.channel")
     assert con.execute("select count(*) from kpis.place").fetchall() == [(3,)]
     con.execute(f"create or replace table staging.channel as {STAGING}")
     assert not set(store.tables) & set(project.models)
+
+
+def test_clearing_leaves_no_file_and_no_view_of_one(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject, store: Store
+) -> None:
+    """What an erasure does: files are never changed in place."""
+    with opened() as builder:
+        for model in project.models.values():
+            builder.build(model)
+    # What a killed run left is not in the list.
+    (store.here / "models" / "kpis.place" / "left").mkdir()
+    assert clear(con, store) == 4
+    assert list(store.here.rglob("*.parquet")) == []
+    assert con.execute("select view_name from duckdb_views() where not internal").fetchall() == []
+    with opened() as builder:
+        assert [builder.build(model).rows for model in project.models.values()] == [3, 3]
 
 
 def test_a_cluster_that_does_not_answer_may_be_asked_later() -> None:
