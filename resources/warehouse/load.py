@@ -26,6 +26,9 @@ from resources.warehouse import changes
 TOMBSTONE_CAP_SHARE = 0.2
 TOMBSTONE_ALWAYS_QTY = 5
 
+_SEEN = (*(name for name in ENVELOPE if name != "system_code"), "_stream")
+"""Columns that tell when and where a row was seen."""
+
 
 class FullScope(NamedTuple):
     """A whole reading of one stream: what it does not show was deleted.
@@ -88,7 +91,8 @@ def load_entity(
         version = _number(con, f"select coalesce(max(_row_version), 0) + 1 from {table}")
         before = _number(con, f"select count(*) from {table}")
         read_qty = _read_incoming(con, entity_name, ("system_code", *entity.keys), files)
-        _merge(con, table, ("system_code", *entity.keys), entity.columns, version)
+        put = _merge if before else _insert
+        put(con, table, ("system_code", *entity.keys), entity.columns, version)
         inserted = _number(con, f"select count(*) from {table}") - before
         changed = _number(con, f"select count(*) from {table} where _row_version = {version}")
         tombstoned, held = _bury(con, entity_name, full_scopes, version, cap_share)
@@ -177,25 +181,46 @@ def _read_incoming(con: duckdb.DuckDBPyConnection, entity_name: str, keys: Seque
             action="read it again from landing with the present contract",
         ) from error
     read_qty = _number(con, "select count(*) from incoming")
+    _keep_latest(con, keys)
+    return read_qty
+
+
+def _keep_latest(con: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> None:
+    """Of rows of ``incoming`` with one key keep the one seen last. Only those that come twice are sorted: they are few."""
     key_list = ", ".join(f'"{key}"' for key in keys)
-    if _number(con, f"select count(*) from (select 1 from incoming group by {key_list})") < read_qty:
-        con.execute(
-            f"""create or replace temp table incoming as
-            select * exclude (nth) from (
-                select *, row_number() over (
+    con.execute(
+        f"create or replace temp table twice as select {key_list} from incoming group by all having count(*) > 1"
+    )
+    same = " and ".join(f'i."{key}" = twice."{key}"' for key in keys)
+    con.execute(
+        f"""delete from incoming where rowid in (
+            select row_id from (
+                select i.rowid as row_id, row_number() over (
                     partition by {key_list} order by observed_at desc, extract_id desc, source_position desc
                 ) as nth
-                from incoming
-            ) where nth = 1"""
-        )
-    return read_qty
+                from incoming as i semi join twice on {same}
+            ) where nth > 1
+        )"""
+    )
+    con.execute("drop table twice")
+
+
+def _insert(
+    con: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], columns: Sequence[str], version: int
+) -> None:
+    """Put ``incoming`` into a ``table`` that holds nothing to be merged with."""
+    values = [column for column in columns if column not in keys]
+    listed = ", ".join(f'"{name}"' for name in (*keys, *_SEEN, *values))
+    con.execute(
+        f"insert into {table} ({listed}, _row_version, _is_deleted) select {listed}, {version}, false from incoming"
+    )
 
 
 def _merge(
     con: duckdb.DuckDBPyConnection, table: str, keys: Sequence[str], columns: Sequence[str], version: int
 ) -> None:
     """Put ``incoming`` into ``table``. Latest wins; equal content only refreshes the envelope."""
-    envelope = [name for name in ENVELOPE if name != "system_code"] + ["_stream"]
+    envelope = _SEEN
     values = [column for column in columns if column not in keys]
     seen = "({0}.observed_at, {0}.extract_id, {0}.source_position)"
     # A key-only entity differs only by coming back from the dead.
