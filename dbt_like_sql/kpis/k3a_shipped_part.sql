@@ -53,7 +53,9 @@ till_parts as (
         and coalesce(products.kind, 'unknown') not in ('service', 'gift_card')
 ),
 
-parts as (
+-- Units of a line are numbered in the order in which they left: this part holds those after first_unit up to last_unit.
+-- A ticket's line leaves at once, whole.
+numbered as (
     select
         order_id,
         line_id,
@@ -68,14 +70,19 @@ parts as (
         done_on as shipped_on,
         units,
         line_quantity,
-        line_net_minor
+        line_net_minor,
+        cast(sum(units) over (
+            partition by order_id, line_id
+            order by done_at, shipment_id, shipment_line_number
+            rows between unbounded preceding and current row
+        ) as bigint) as last_unit
     from web_parts
     union all
     select
         order_id,
         line_id,
-        cast(null as varchar),
-        cast(null as bigint),
+        cast(null as varchar) as shipment_id,
+        cast(null as bigint) as shipment_line_number,
         channel_code,
         company_code,
         location_code,
@@ -83,22 +90,11 @@ parts as (
         category_code,
         done_at,
         shipped_on,
-        quantity,
-        quantity,
-        net_minor
+        quantity as units,
+        quantity as line_quantity,
+        net_minor as line_net_minor,
+        quantity as last_unit
     from till_parts
-),
-
--- Units of a line are numbered in the order in which they left: this part holds those after first_unit up to last_unit.
-numbered as (
-    select
-        parts.*,
-        cast(sum(units) over (
-            partition by order_id, line_id
-            order by done_at, shipment_id, shipment_line_number
-            rows between unbounded preceding and current row
-        ) as bigint) as last_unit
-    from parts
 )
 
 select

@@ -7,7 +7,7 @@ order_lines as (
 ),
 
 channel_days as (
-    select * from referentials.channel_day
+    select * from kpis.channel_utc_day
 )
 
 select
@@ -34,5 +34,6 @@ inner join orders on order_lines.order_id = orders.order_id
 left join channel_days
     on
         orders.channel_code = channel_days.channel_code
+        and cast(floor(epoch(orders.ordered_at) / 86400) as bigint) = channel_days.utc_day
         and orders.ordered_at >= channel_days.day_start_at
         and orders.ordered_at < channel_days.day_end_at

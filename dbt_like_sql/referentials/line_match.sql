@@ -84,18 +84,33 @@ taken as (
     group by document_kind, line_id
 ),
 
+-- Most orders are till tickets, which nobody ships: only those that a document names take part.
+named_orders as (
+    select distinct
+        channel_code,
+        order_number
+    from documents
+),
+
+named_lines as (
+    select order_lines.*
+    from order_lines
+    inner join named_orders
+        on order_lines.channel_code = named_orders.channel_code and order_lines.order_number = named_orders.order_number
+),
+
 -- Every name by which a line may be called: its product, else the SKU written on it.
 line_names as (
     select
-        order_lines.*,
+        named_lines.*,
         'product:' || product_id as item_name
-    from order_lines
+    from named_lines
     where product_id is not null
     union all
     select
-        order_lines.*,
+        named_lines.*,
         'sku:' || sku as item_name
-    from order_lines
+    from named_lines
     where sku is not null
 ),
 
@@ -137,22 +152,32 @@ by_item as (
     where direct.document_id is null
 ),
 
-kinds as (
-    select distinct document_kind from documents
+asked as (
+    select distinct
+        document_kind,
+        channel_code,
+        order_number,
+        item_name
+    from by_item
+    where item_name is not null
 ),
 
 -- Lines of one item stand in a row, each as long as its open units; the last one takes what is over.
 capacities as (
     select
-        kinds.document_kind,
+        asked.document_kind,
         line_names.*,
         case
             when line_names.open_qty > coalesce(taken.quantity, 0) then line_names.open_qty - coalesce(taken.quantity, 0)
             else 0
         end as capacity_qty
     from line_names
-    cross join kinds
-    left join taken on line_names.line_id = taken.line_id and kinds.document_kind = taken.document_kind
+    inner join asked
+        on
+            line_names.channel_code = asked.channel_code
+            and line_names.order_number = asked.order_number
+            and line_names.item_name = asked.item_name
+    left join taken on line_names.line_id = taken.line_id and asked.document_kind = taken.document_kind
 ),
 
 line_spans as (
