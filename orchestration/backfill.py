@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -117,6 +117,7 @@ def read_chunks(
     waiting = deque((chunk, 1) for chunk in chunks)
     ended: list[ChunkDone] = []
     one_at_a_time = threading.Lock()
+    is_over = threading.Event()
 
     def told(done: ChunkDone) -> None:
         with one_at_a_time:
@@ -126,7 +127,7 @@ def read_chunks(
     def work() -> None:
         reader: Reader | None = None
         try:
-            while True:
+            while not is_over.is_set():
                 try:
                     chunk, attempt = waiting.popleft()
                 except IndexError:
@@ -151,9 +152,15 @@ def read_chunks(
             if reader is not None:
                 reader.end()
 
-    with ThreadPoolExecutor(max(1, min(processes, len(chunks)))) as pool:
-        for worker in [pool.submit(work) for _ in range(max(1, min(processes, len(chunks))))]:
-            worker.result()
+    quantity = max(1, min(processes, len(chunks)))
+    with ThreadPoolExecutor(quantity) as pool:
+        workers = [pool.submit(work) for _ in range(quantity)]
+        try:
+            for worker in as_completed(workers):
+                worker.result()
+        finally:
+            # Somebody who interrupts this (whose processes are interrupted with it) does not mean the next period.
+            is_over.set()
     return ended
 
 

@@ -73,8 +73,10 @@ def main() -> None:
     """Answer on standard output, which is ours alone: whatever else is printed goes to the errors."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    runtime = reading_runtime(Settings.from_environment(os.environ, Path.cwd()))
-    read_asked(runtime, sys.stdin, answers)
+    try:
+        read_asked(reading_runtime(Settings.from_environment(os.environ, Path.cwd())), sys.stdin, answers)
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        sys.exit(130)  # who interrupts the command interrupts its processes: no trace for each
 
 
 if __name__ == "__main__":

@@ -264,3 +264,32 @@ def test_the_period_of_a_killed_process_is_read_by_another(
     done = read_chunks(runtime_of(environ), [CHUNK, *others], environ, processes=2)
     assert {one.chunk for one in done if one.is_complete} == {*others, *([] if error else [CHUNK])}
     assert [one.error for one in done if one.chunk == CHUNK] == [error]
+
+
+def test_after_an_interruption_no_other_period_is_begun(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chunks = [Chunk("shop_be", "orders", FIRST + timedelta(days=number), LAST) for number in range(20)]
+    begun: list[Chunk] = []
+    ended: list[bool] = []
+
+    class Quick:
+        def __init__(self, _environ: object) -> None:
+            pass
+
+        def read(self, chunk: Chunk) -> ChunkDone | None:
+            begun.append(chunk)
+            return ChunkDone(chunk, True)
+
+        def end(self) -> int:
+            ended.append(True)
+            return 0
+
+    def interrupted(_done: ChunkDone) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backfill, "Reader", Quick)
+    with pytest.raises(KeyboardInterrupt):
+        read_chunks(runtime_of(environ), chunks, environ, processes=2, on_done=interrupted)
+    assert len(begun) <= 2, "one for each of both"
+    assert len(ended) == len(begun)
