@@ -13,6 +13,7 @@ import pytest
 
 from resources.connectors.sdk.periods import Period
 from resources.connectors.sdk.stream import Reading, SeenFile, Stream
+from resources.errors import RetryableError
 from resources.extract import run_extract
 from resources.landing import Landing
 from resources.operations import Manifest
@@ -231,6 +232,18 @@ def test_the_next_whole_reading_clears_away_what_a_killed_one_left(tmp_path: Pat
     stores.operations.begin_extract(replace(opening, extract_id="dead-p20260506-20260512"))
     read(stores, source, None)
     assert {m.extract_id: m.outcome for m in stores.operations.manifests()}["dead-p20260506-20260512"] == "failed"
+
+
+def test_nothing_that_must_be_alone_goes_on_beside_a_period(tmp_path: Path) -> None:
+    landing = Stores.open(tmp_path).landing
+    with landing.period_lock("src", "acknowledgements", "e1", is_beside=True):
+        assert landing.is_being_read("src", "e1")
+        with pytest.raises(RetryableError), landing.without_readers(wait_s=0):
+            pytest.fail("a period is being read")
+    assert not landing.is_being_read("src", "e1")
+    with landing.without_readers(wait_s=0):
+        stores = Stores.open(tmp_path)
+        assert "another process is reading this stream" in (read(stores, Dated(ROWS), ALL[0]).error or "")
 
 
 # -- what covers what ---------------------------------------------------------------------------------------------------
