@@ -29,6 +29,7 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, sa.Engine] = OrderedDict()
         self._known_tables: set[str] = set()
+        self._has_index_columns = False
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -49,6 +50,12 @@ class KeptOpenSqliteEventLogStorage(SqliteEventLogStorage):
         if table_name not in self._known_tables and super().has_table(table_name):
             self._known_tables.add(table_name)
         return table_name in self._known_tables
+
+    def _has_asset_key_index_cols_on_connection(self, conn: sa.Connection) -> bool:
+        """Whether the index has a column that came with a migration. Dagster asks before every event of an asset."""
+        if not self._has_index_columns:
+            self._has_index_columns = super()._has_asset_key_index_cols_on_connection(conn)
+        return self._has_index_columns
 
     def wipe(self) -> None:
         """Delete all events; files are closed first."""

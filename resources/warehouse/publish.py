@@ -41,20 +41,25 @@ def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
             con.execute(f'drop table mart.{KPI_SCHEMA}."{name}"')
         for name in sorted(tables):
             con.execute(f'create table mart.{KPI_SCHEMA}."{name}" as from wh.{KPI_SCHEMA}."{name}"')
-            _copy_comments(con, name)
+        _copy_comments(con, tables)
         con.execute("commit")
     except BaseException:
         con.execute("rollback")
         raise
 
 
-def _copy_comments(con: duckdb.DuckDBPyConnection, name: str) -> None:
-    target = f'mart.{KPI_SCHEMA}."{name}"'
-    where = f"database_name = 'wh' and schema_name = '{KPI_SCHEMA}' and table_name = ? and comment is not null"
-    tables = con.execute(f"select comment from duckdb_tables() where {where}", [name]).fetchall()
-    columns = con.execute(f"select column_name, comment from duckdb_columns() where {where}", [name]).fetchall()
-    statements = [f"comment on table {target} is {literal(comment)}" for (comment,) in tables]
-    statements += [f'comment on column {target}."{column}" is {literal(comment)}' for column, comment in columns]
+def _copy_comments(con: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:
+    where = "database_name = 'wh' and schema_name = ? and list_contains(?, table_name) and comment is not null"
+    given = [KPI_SCHEMA, list(names)]
+    tables = con.execute(f"select table_name, comment from duckdb_tables() where {where}", given).fetchall()
+    columns = con.execute(
+        f"select table_name, column_name, comment from duckdb_columns() where {where}", given
+    ).fetchall()
+    of_mart = f"mart.{KPI_SCHEMA}"
+    statements = [f'comment on table {of_mart}."{name}" is {literal(comment)}' for name, comment in tables]
+    statements += [
+        f'comment on column {of_mart}."{name}"."{column}" is {literal(comment)}' for name, column, comment in columns
+    ]
     if statements:
         con.execute("; ".join(statements))
 
