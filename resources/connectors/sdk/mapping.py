@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import polars as pl
 
 from resources.connectors.sdk import feed as f
+from resources.connectors.sdk.repeated import per_distinct
+from resources.connectors.sdk.seen_keys import repeats
 from resources.connectors.sdk.stream import Reject
 from resources.contracts.columns import INSTANT
 from resources.contracts.entity import Entity, entities
@@ -78,8 +81,8 @@ class MappedRows:
 class KeyMemory(Protocol):
     """Remembers the keys of a file that is read in several pieces."""
 
-    def seen_before(self, hashes: pl.Series) -> pl.Series:
-        """Which of these key hashes (unique among themselves) came in an earlier piece; they are remembered from now on."""
+    def repeats(self, keys: pl.DataFrame) -> pl.Series | None:
+        """Which of these keys came before, here or in an earlier piece; None when none did. They are remembered from now on."""
         ...
 
 
@@ -123,7 +126,7 @@ class Mapper:
         rejects += duplicates
         personal = self._personal(root, typed, self._feed.columns)
         typed = self._computed(typed, self._feed.computed)
-        levels = {"root": typed.with_columns(pl.format("{}:{}", FILE, LINE).alias(_POSITION))}
+        levels = {"root": typed.with_columns(_positions(root).alias(_POSITION))}
         for name, child in self._feed.children.items():
             items, child_rejects, child_personal = self._child(name, child, rows.children[name], root, typed, rows)
             levels[name] = items
@@ -140,10 +143,13 @@ class Mapper:
         self, frame: pl.DataFrame, columns: Mapping[str, f.Column]
     ) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str, str]]]]:
         """The frame with typed columns, and row -> [(column, rule, what was expected)] for the cells that do not fit."""
-        typed = frame.with_columns(self._cast(name, column).alias(name) for name, column in columns.items())
-        for name, column in columns.items():
-            if isinstance(column, f.PersonalColumn):
-                typed = typed.with_columns(self._tokens(column, frame[name]).alias(name))
+        typed = frame.with_columns(
+            self._tokens(column, frame[name]).alias(name)
+            if isinstance(column, f.PersonalColumn)
+            else per_distinct(frame[name], partial(self._converted, column))
+            for name, column in columns.items()
+            if not isinstance(column, f.TextColumn)
+        )
         bad: dict[int, list[tuple[str, str, str]]] = {}
         for name, column in columns.items():
             if isinstance(column, f.PersonalColumn) or typed[name].null_count() == frame[name].null_count():
@@ -152,6 +158,25 @@ class Mapper:
             for row in (typed[name].is_null() & frame[name].is_not_null()).arg_true().to_list():
                 bad.setdefault(row, []).append((name, rule, expected))
         return typed, bad
+
+    def _converted(self, column: f.Column, texts: pl.Series) -> pl.Series:
+        """The values of texts; null where a text does not fit."""
+        if isinstance(column, f.AmountColumn):
+            return self._amounts(column, texts)
+        return texts.to_frame().select(self._cast(texts.name, column)).to_series()
+
+    def _amounts(self, column: f.AmountColumn, texts: pl.Series) -> pl.Series:
+        # Nearly all amounts have two decimals: they are hundredths once the mark is taken out.
+        mark = column.decimal or self._feed.decimal
+        text = pl.col(texts.name)
+        is_plain = text.str.contains(rf"^-?\d{{1,13}}[{mark}]\d\d$")
+        plain = pl.when(is_plain).then(text).str.replace(mark, "", literal=True).cast(pl.Int64, strict=False)
+        values = texts.to_frame().select(plain).to_series()
+        if values.null_count() == texts.null_count():
+            return values
+        rest = (values.is_null() & texts.is_not_null()).arg_true()
+        others = texts.gather(rest).to_frame().select(self._cast(texts.name, column)).to_series()
+        return values.scatter(rest, others)
 
     def _cast(self, name: str, column: f.Column) -> pl.Expr:
         text = pl.col(name)
@@ -268,14 +293,11 @@ class Mapper:
         """Of good rows with the same key in one file the first is kept, the later ones are refused."""
         if typed.is_empty():
             return typed, []
-        key = [FILE, *self._feed.key] if root[FILE][0] != root[FILE][-1] else list(self._feed.key)
-        hashes = typed.select(key).hash_rows(seed=11)
-        later = pl.Series([], dtype=pl.Boolean)
-        if hashes.n_unique() != hashes.len():
-            later = ~hashes.is_first_distinct()
-        if memory is not None:
-            before = memory.seen_before(hashes)
-            later = before if later.is_empty() else later | before
+        is_one_file = root[FILE][0] == root[FILE][-1]
+        keys = typed.select(list(self._feed.key) if is_one_file else [FILE, *self._feed.key])
+        later = repeats(keys) if memory is None else memory.repeats(keys)
+        if later is None:
+            return typed, []
         if later.is_empty() or not later.any():
             return typed, []
         rejects = []
@@ -393,6 +415,13 @@ class Mapper:
 def shown(value: object) -> str:
     """A value as a message shows it, in quotes: what a file holds may be a blank."""
     return shortened(value) if value is None else repr(shortened(value))
+
+
+def _positions(root: pl.DataFrame) -> pl.Expr:
+    """`<file>:<line>` of each row."""
+    if root.is_empty() or root[FILE][0] != root[FILE][-1]:
+        return pl.format("{}:{}", FILE, LINE)
+    return pl.concat_str(pl.lit(f"{root[FILE][0]}:"), LINE)
 
 
 def _expression(source: f.Source) -> pl.Expr:

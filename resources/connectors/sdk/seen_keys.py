@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -10,8 +12,29 @@ Hashes = npt.NDArray[np.uint64]
 _LEAST_SLOTS = 1 << 12
 _FULL_SHARE = 0.75
 """Above this share of taken slots the table doubles: walking to a free one would cost more than that."""
+_FIRST_ROWS = 50
 _AT_ONCE = 1 << 14
 """Keys put at once: what is worked out for them stays in the processor's cache."""
+
+
+def repeats(keys: pl.DataFrame) -> pl.Series | None:
+    """Which rows have a key that an earlier row has; None when none has."""
+    if any(_is_ascending(keys[name]) for name in keys.columns):
+        return None
+    hashes = _hashes(keys)
+    return None if hashes.n_unique() == hashes.len() else ~hashes.is_first_distinct()
+
+
+def _is_ascending(values: pl.Series) -> bool:
+    """Whether each value is greater than the one before. Most columns that are not, are not in their first rows."""
+    return all(
+        part.null_count() == 0 and bool((part.slice(1) > part.slice(0, part.len() - 1)).all())
+        for part in (values.head(_FIRST_ROWS), values)
+    )
+
+
+def _hashes(keys: pl.DataFrame) -> pl.Series:
+    return keys.hash_rows(seed=11)
 
 
 class SeenKeys:
@@ -22,21 +45,50 @@ class SeenKeys:
     """
 
     def __init__(self, expected_qty: int) -> None:
+        self._expected_qty = expected_qty
+        self._table: Hashes = np.zeros(0, np.uint64)
         self._taken_qty = 0
-        self._make_table(expected_qty)
+        self._aside: list[pl.Series] = []
+        self._last: dict[str, Any] | None = None
+
+    def repeats(self, keys: pl.DataFrame) -> pl.Series | None:
+        """Which rows have a key that came before, here or in an earlier call; None when none has. All are remembered."""
+        hashes = _hashes(keys)
+        if self._goes_on_ascending(keys):
+            # What comes in the order of one of its columns was not there before: the table waits until that ends.
+            self._aside.append(hashes)
+            return None
+        for earlier in self._aside:
+            self.seen_before(earlier)
+        self._aside = []
+        later = self.seen_before(hashes)
+        if hashes.n_unique() != hashes.len():
+            later = later | ~hashes.is_first_distinct()
+        return later
 
     def seen_before(self, hashes: pl.Series) -> pl.Series:
         """Which of these hashes came in an earlier call; they are remembered from now on."""
         values = hashes.to_numpy()
         if self._taken_qty + values.size > self._table.size * _FULL_SHARE:
             kept = self._table[self._table != 0]
-            self._make_table(max(self._table.size, kept.size + values.size))
+            self._make_table(max(self._table.size, self._expected_qty, kept.size + values.size))
             self._put_all(kept)
         return pl.Series(self._put_all(values))
 
+    def _goes_on_ascending(self, keys: pl.DataFrame) -> bool:
+        """Whether one column ascends through these rows as it did through all before them."""
+        last = dict.fromkeys(keys.columns) if self._last is None else self._last
+        ascending = [
+            name
+            for name, value in last.items()
+            if (value is None or keys[name][0] > value) and _is_ascending(keys[name])
+        ]
+        self._last = {name: keys[name][-1] for name in ascending}
+        return bool(ascending)
+
     def _make_table(self, expected_qty: int) -> None:
         bits = max(_LEAST_SLOTS, int(expected_qty / _FULL_SHARE)).bit_length()
-        self._table: Hashes = np.zeros(1 << bits, np.uint64)
+        self._table = np.zeros(1 << bits, np.uint64)
         self._shift, self._mask = np.uint64(64 - bits), np.uint64((1 << bits) - 1)
         self._taken_qty = 0
 
