@@ -17,10 +17,9 @@ from resources.settings import SPARK, Settings
 from resources.spark.building import ClusterBuilder, take_back
 from resources.spark.cluster import connected
 from resources.spark.store import Store
-from resources.spark.types import model_schemas
 from resources.sql_project import Check, SqlModel, SqlProject
 from resources.warehouse.build import ModelBuilder, ModelResult
-from resources.warehouse.checking import CheckResult, run_check
+from resources.warehouse.checking import CheckResult
 
 
 class Builder(Protocol):
@@ -41,7 +40,8 @@ class Builder(Protocol):
 def builder(runtime: Runtime, purpose: str, *, is_incremental: bool = False) -> Iterator[Builder]:
     """The builder of this machine's settings, in a writer session; ``purpose`` is told to whoever waits.
 
-    ``is_incremental``: build only what changed since the last build, with the same outcome. A cluster builds all.
+    ``is_incremental``: build only what changed since the last build, with the same outcome: a cluster leaves whole models alone,
+    the warehouse keys too.
     Raises RetryableError when it is a cluster that does not answer.
     """
     settings = runtime.settings
@@ -49,7 +49,7 @@ def builder(runtime: Runtime, purpose: str, *, is_incremental: bool = False) -> 
     if settings.engine == SPARK:
         # Asked before the lock is taken: nobody waits for a cluster that is not there.
         with connected(settings.spark_remote) as cluster, runtime.writer(purpose) as con:
-            yield ClusterBuilder(con, cluster, store, model_schemas(runtime.project))
+            yield ClusterBuilder(con, cluster, store, runtime.project, is_incremental=is_incremental)
         return
     with runtime.writer(purpose) as con:
         take_back(con, store)
@@ -75,4 +75,4 @@ class _InWarehouse:
         self._models.close()
 
     def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
-        return [run_check(self.con, check) for check in checks]
+        return [self._models.run_check(check) for check in checks]

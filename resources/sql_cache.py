@@ -111,7 +111,8 @@ def _model(told: Mapping[str, Any]) -> SqlModel:
 
 
 def _check(told: Mapping[str, Any]) -> Check:
-    return Check(**{**told, "path": Path(told["path"]), "refs": tuple(told["refs"])})
+    listed = {name: tuple(told[name]) for name in ("refs", "columns", "to_columns")}
+    return Check(**{**told, "path": Path(told["path"]), **listed})
 
 
 def _measure(told: Mapping[str, Any]) -> Measure:

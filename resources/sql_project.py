@@ -66,7 +66,8 @@ class ColumnDoc:
 class Check:
     """A promise about rows. ``query`` returns the rows that break it; severity error blocks what comes after.
 
-    ``model`` is the model it is declared on; None for a check of its own in `checks/`. ``refs``: tables it reads.
+    ``model`` is the model it is declared on; None for a check of its own in `checks/`. ``refs``: tables it reads. ``columns``,
+    ``to``, ``to_columns``: as declared, for the kinds that have them.
     """
 
     name: str
@@ -77,6 +78,9 @@ class Check:
     model: str | None
     refs: tuple[str, ...]
     path: Path
+    columns: tuple[str, ...] = ()
+    to: str | None = None
+    to_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,9 +172,12 @@ class SqlProject:
 
     @cached_property
     def followed_columns(self) -> Mapping[str, tuple[str, ...]]:
-        """Table -> the columns of it by which models that are built in part follow its changes, sorted."""
+        """Table -> the columns of it by which its changes are followed, sorted: by models built in part, and by relationship checks."""
         found: dict[str, set[str]] = {}
         for model in self.models.values():
+            for check in model.checks:
+                if check.to in self.models:
+                    found.setdefault(str(check.to), set()).update(check.to_columns)
             for one in model.increment.slices if model.increment else ():
                 found.setdefault(one.rows, set()).update(one.followed_columns)
         return {table: tuple(sorted(columns)) for table, columns in found.items()}
@@ -179,6 +186,15 @@ class SqlProject:
     def read_models(self) -> frozenset[str]:
         """The models that another model reads."""
         return frozenset(ref for model in self.models.values() for ref in model.refs if ref in self.models)
+
+    @cached_property
+    def leads_to_parts(self) -> frozenset[str]:
+        """The tables of which a model that is built in part is made, directly or not."""
+        found: set[str] = set()
+        for model in reversed(self.models.values()):
+            if model.increment is not None or model.name in found:
+                found.update(model.refs)
+        return frozenset(found)
 
     @cached_property
     def lineage(self) -> Mapping[str, Mapping[str, tuple[ColumnSource, ...]]]:
@@ -429,7 +445,9 @@ def _read_checks(content: Any, model: str | None, path: Path, folder: Path, mist
             query = _parse(sql, f"{shown}, check {name}", mistakes)
             if query is None:
                 continue
-            mistakes.extend(f"{shown}, check {name}: {mistake}" for mistake in portability_mistakes(query, is_check=True))
+            mistakes.extend(
+                f"{shown}, check {name}: {mistake}" for mistake in portability_mistakes(query, is_check=True)
+            )
             refs = table_refs(query)
         checks.append(
             Check(
@@ -441,6 +459,9 @@ def _read_checks(content: Any, model: str | None, path: Path, folder: Path, mist
                 model=model,
                 refs=refs,
                 path=path,
+                columns=tuple(declared.get("columns") or ()),
+                to=declared.get("to"),
+                to_columns=tuple(declared.get("to_columns") or ()),
             )
         )
     names = [check.name for check in checks]

@@ -10,10 +10,12 @@ import duckdb
 
 from resources.errors import PermanentError, Where
 from resources.given_tables import quoted
-from resources.sql_project import SqlModel, SqlProject
+from resources.sql_project import Check, SqlModel, SqlProject
 from resources.warehouse.aftercare import KPI_VALUES, comment_on, create_schema, keep_history
 from resources.warehouse.changes import open_book
-from resources.warehouse.incremental import WHOLE_SHARE, Change, PartBuilder, is_apart
+from resources.warehouse.check_scope import ChangedRows, ScopedChecks
+from resources.warehouse.checking import CheckResult
+from resources.warehouse.incremental import CHANGED_ROWS, WHOLE_SHARE, Change, PartBuilder, is_apart
 
 HISTORY_TABLE = "kpis.k1b_history"
 
@@ -55,6 +57,7 @@ class ModelBuilder:
         self._con = con
         self._book = open_book(con)
         self._parts = PartBuilder(con, project, self._book, whole_share=whole_share)
+        self._checks = ScopedChecks(con, project, self._book, is_incremental=is_incremental)
         self._is_incremental = is_incremental
 
     def build(self, model: SqlModel) -> ModelResult:
@@ -65,6 +68,10 @@ class ModelBuilder:
             change = self._parts.build(model) if self._is_incremental else None
             if change is None:
                 change = self._build_whole(model)
+            if change.how == "part" and change.rows_qty and model.checks:
+                kept = f"changed_of_{model.schema}_{model.name.split('.')[1]}"
+                self._con.execute(f"create or replace temp table {kept} as select * from {CHANGED_ROWS}")
+                self._checks.built_in_part(model.name, ChangedRows(kept, change.version_before))
         except duckdb.Error as error:
             raise ModelFailed(
                 f"model {model.name} did not run: {error}",
@@ -82,8 +89,13 @@ class ModelBuilder:
             changed_rows_qty=change.rows_qty,
         )
 
+    def run_check(self, check: Check) -> CheckResult:
+        """Run a check, over what changed where that is enough. Raises PermanentError when its query is wrong."""
+        return self._checks.run(check)
+
     def close(self) -> None:
-        """Remove what nobody needs any more of what was noted."""
+        """Keep the checks' outcomes, and remove what nobody needs any more of what was noted."""
+        self._checks.keep()
         self._book.prune_logs()
 
     def _build_whole(self, model: SqlModel) -> Change:

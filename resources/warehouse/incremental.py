@@ -27,20 +27,30 @@ WHOLE_SHARE = 0.2
 """A change that touches more than this share of a model's rows is built whole: that is cheaper."""
 
 COMPARED_ROWS = 2_000_000
-"""Up to so many rows a table that was built whole is compared with the one before."""
+"""Up to so many rows a table that was built whole is compared with the one before, when a model built in part comes of it."""
+
+ALWAYS_COMPARED_ROWS = 50_000
+"""Up to so many rows it is compared for any model that reads it: it may spare that one's build."""
 
 WHOLE_ONLY = frozenset({"kpis.kpi_value"})
 """Models whose whole build does more than make their table."""
+
+CHANGED_ROWS = "changed_rows"
+"""Temporary table of the changed keys' rows, as the model built last has them now."""
 
 MART_SCHEMA = "marts"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a build did to a table. ``how``: `left`, `part` or `whole`; ``rows_qty``: rows that went or came, None when not counted."""
+    """What a build did to a table. ``how``: `left`, `part` or `whole`; ``rows_qty``: rows that went or came, None when not counted.
+
+    ``version_before``: the table's, where it was built in part; the changed keys' rows are then in CHANGED_ROWS.
+    """
 
     how: str
     rows_qty: int | None
+    version_before: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,9 +116,13 @@ class PartBuilder:
                 touched = slices.find_keys(logs, is_clock_moved=is_clock_moved)
                 if touched <= max(1, self._whole_share * self._count(work.table)):
                     return self._put_keys(work, slices, touched)
-        if model.name in self._project.read_models - WHOLE_ONLY and self._count(work.table) <= COMPARED_ROWS:
-            return self._put_compared(work)
-        return None
+        return self._put_compared(work) if self._is_worth_comparing(model) else None
+
+    def _is_worth_comparing(self, model: SqlModel) -> bool:
+        if model.name in WHOLE_ONLY or model.name not in self._project.read_models:
+            return False
+        limit = COMPARED_ROWS if model.name in self._project.leads_to_parts else ALWAYS_COMPARED_ROWS
+        return self._count(quoted(model.name)) <= limit
 
     def note_whole(self, model: SqlModel) -> None:
         """Note that a model was built whole and that any of its rows may have changed, in the caller's transaction."""
@@ -139,6 +153,7 @@ class PartBuilder:
 
     def _put_keys(self, work: _Work, slices: Slices, touched: int) -> Change:
         """Build the touched keys, and put those in place whose rows differ."""
+        version = self._book.table(work.model.name).version
         if not touched:
             self._commit_state(work)
             return Change("part", 0)
@@ -149,15 +164,16 @@ class PartBuilder:
             return Change("part", 0)
         con = self._con
         slices.find_changed_keys("removed_rows", "added_rows")
+        con.execute(f"create or replace temp table {CHANGED_ROWS} as {slices.changed_rows()}")
         con.execute("begin")
         try:
             con.execute(f"delete from {work.table} where rowid in ({slices.changed_row_ids()})")
-            con.execute(f"insert into {work.table} by name {slices.changed_rows()}")
+            con.execute(f"insert into {work.table} by name select * from {CHANGED_ROWS}")
             self._log(work)
         except BaseException:
             con.execute("rollback")
             raise
-        return Change("part", differing)
+        return Change("part", differing, version)
 
     def _put_compared(self, work: _Work) -> Change:
         """Build a model whole, and say which of its rows differ from those before."""

@@ -1,0 +1,157 @@
+"""Looks only at what changed where a check held before: the rows that stand still were looked at then.
+
+A check's promise stays what it is: it holds for the whole table. It is run whole when it did not hold the last time, when what it
+reads changed in a way that the changed rows alone do not show, and whenever it finds something in them, so that the number and the
+sample told are always those of the whole table. Belongs here: when the changed rows are enough, and the memory of the last outcomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+
+from resources.given_tables import quoted
+from resources.sql_project import DIALECT, Check, SqlProject
+from resources.warehouse.changes import IS_ADDED, Book, log_since
+from resources.warehouse.checking import CheckResult, run_check
+
+_BY_ROW = frozenset({"not_null", "accepted_values", "expression"})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A check's last outcome: the query's digest, the rows that broke it, and table -> version of what it read."""
+
+    signature: str
+    failing_qty: int
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ChangedRows:
+    """A model that this session built in part: the temporary table of its changed keys' rows, and its version before."""
+
+    table: str
+    version_before: int
+
+
+class ScopedChecks:
+    """The checks of one session's models."""
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, project: SqlProject, book: Book, *, is_incremental: bool
+    ) -> None:
+        """``is_incremental``: whether changed rows may be enough; else every check is run whole."""
+        self._con, self._project, self._book = con, project, book
+        self._is_incremental = is_incremental
+        self._changed: dict[str, ChangedRows] = {}
+        self._new: dict[tuple[str, str], Seen] = {}
+        self._seen = {
+            (model, name): Seen(signature, failing, dict(zip(tables, versions, strict=True)))
+            for model, name, signature, failing, tables, versions in con.execute(
+                "select model, name, signature, failing_qty, read_tables, read_versions from increment.check_state"
+            ).fetchall()
+        }
+
+    def built_in_part(self, model: str, rows: ChangedRows) -> None:
+        """A model was built in part, and these are its changed keys' rows."""
+        self._changed[model] = rows
+
+    def run(self, check: Check) -> CheckResult:
+        """A check's outcome. Raises PermanentError when its query is wrong."""
+        key = (check.model or "", check.name)
+        now = Seen(
+            hashlib.sha256(check.query.encode()).hexdigest(),
+            0,
+            {ref: self._book.table(ref).version for ref in check.refs},
+        )
+        before = self._seen.get(key)
+        if self._is_incremental and before is not None and self._still_holds(check, before, now):
+            result = CheckResult(check, 0, ())
+        else:
+            result = run_check(self._con, check)
+        self._new[key] = Seen(now.signature, result.failing_qty, now.versions)
+        return result
+
+    def keep(self) -> None:
+        """Remember the outcomes of this session."""
+        rows = [
+            (model, name, seen.signature, seen.failing_qty, list(seen.versions), list(seen.versions.values()))
+            for (model, name), seen in self._new.items()
+            if self._seen.get((model, name)) != seen
+        ]
+        if not rows:
+            return
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        con = self._con
+        con.execute("begin")
+        con.execute(
+            "delete from increment.check_state where (model, name) in (select unnest(?::varchar[]), unnest(?::varchar[]))",
+            columns[:2],
+        )
+        con.execute(
+            "insert into increment.check_state select unnest(?::varchar[]), unnest(?::varchar[]), unnest(?::varchar[]), "
+            "unnest(?::bigint[]), unnest(?::varchar[][]), unnest(?::bigint[][])",
+            columns,
+        )
+        con.execute("commit")
+
+    def _still_holds(self, check: Check, before: Seen, now: Seen) -> bool:
+        if before.failing_qty or before.signature != now.signature:
+            return False
+        moved = {table for table, version in now.versions.items() if before.versions.get(table) != version}
+        if not moved:
+            return True
+        model = check.model
+        if model is None or not moved <= {model, check.to}:
+            return False
+        if check.to is not None and check.to in moved and not self._still_found(check, before):
+            return False
+        return model not in moved or self._holds_in_changed(check, before)
+
+    def _holds_in_changed(self, check: Check, before: Seen) -> bool:
+        """Whether the check may be judged by the changed keys' rows, and holds in them."""
+        model = str(check.model)
+        rows = self._changed.get(model)
+        if rows is None or rows.version_before != before.versions.get(model):
+            return False
+        increment = self._project.models[model].increment
+        if check.kind == "unique":
+            # Rows of two keys never stand in each other's way where the key is part of what is unique.
+            if increment is None or not set(increment.key) <= set(check.columns):
+                return False
+        elif check.kind not in _BY_ROW and check.kind != "relationship":
+            return False
+        query = sqlglot.parse_one(check.query, dialect=DIALECT)
+        own = [table for table in query.find_all(exp.Table) if f"{table.db}.{table.name}" == model]
+        if len(own) != 1:
+            return False
+        changed = exp.to_table(rows.table, dialect=DIALECT)
+        changed.set("alias", own[0].args.get("alias"))
+        own[0].replace(changed)
+        return self._count(f"({query.sql(dialect=DIALECT)})") == 0
+
+    def _still_found(self, check: Check, before: Seen) -> bool:
+        """Whether no row went of the table that a relationship points at, or none that anything points at."""
+        to, since = str(check.to), before.versions.get(str(check.to), 0)
+        if self._book.table(to).whole_version > since or not self._book.has_log(to, check.to_columns):
+            return False
+        gone = f"(select * from ({log_since(to, since)}) where not {IS_ADDED})"
+        if not self._count(gone):
+            return True
+        same = " and ".join(
+            f'g."{there}" = m."{here}"' for here, there in zip(check.columns, check.to_columns, strict=True)
+        )
+        there = " and ".join(
+            f't."{there}" = m."{here}"' for here, there in zip(check.columns, check.to_columns, strict=True)
+        )
+        pointing = f"(select * from {quoted(str(check.model))} as m semi join {gone} as g on {same})"
+        return self._count(f"{pointing} as m where not exists (select 1 from {quoted(to)} as t where {there})") == 0
+
+    def _count(self, relation: str) -> int:
+        return int(self._con.execute(f"select count(*) from {relation}").fetchall()[0][0])
