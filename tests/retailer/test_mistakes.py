@@ -81,7 +81,7 @@ CASES = {
         "x_languages",
         "retailer.x_languages",
         "an unknown key",
-        "one of code, currency, languages, name",
+        "one of code, currency, history_from, languages, name",
         "languages",
     ),
     "currency in lower case": Case(
