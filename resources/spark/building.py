@@ -5,12 +5,14 @@ A model is one query: its rows become Parquet files in the shared folder, then a
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import duckdb
+from msgspec import structs
 
 from resources.errors import PermanentError, Where
 from resources.given_tables import given_tables, quoted
@@ -18,12 +20,16 @@ from resources.spark.cluster import Cluster, ClusterError
 from resources.spark.dialect import spark_sql, view_name
 from resources.spark.exporting import ALL, export_given, export_model, write_nothing
 from resources.spark.store import Part, Store
-from resources.sql_project import Check, SqlModel
+from resources.spark.types import model_schemas
+from resources.sql_project import Check, SqlModel, SqlProject
 from resources.warehouse import changes
 from resources.warehouse.aftercare import KPI_VALUES, comment_on, create_schema, keep_history
 from resources.warehouse.build import ModelFailed, ModelResult
 from resources.warehouse.checking import SAMPLE_ROWS, CheckResult
 from resources.warehouse.publish import literal
+
+REVISION = 1
+"""Grows when a model that an earlier release built must be built again though its query is the same."""
 
 SEEN_WITHIN_S = 30.0
 """Shared folders (NFS, mounted object stores) show a new file within seconds."""
@@ -41,17 +47,24 @@ class ClusterBuilder:
         con: duckdb.DuckDBPyConnection,
         cluster: Cluster,
         store: Store,
-        schemas: Mapping[str, Mapping[str, str]],
+        project: SqlProject,
+        *,
+        is_incremental: bool = False,
         patience_s: float = SEEN_WITHIN_S,
     ) -> None:
-        """``schemas``: `schema.model` -> column -> DuckDB type; see :func:`resources.spark.types.model_schemas`.
+        """``is_incremental``: leave models alone whose query and inputs are those of their last build.
 
         ``patience_s``: how long files that the cluster wrote may take to show here.
         """
         self.con = con
-        self._cluster, self._store, self._schemas = cluster, store, schemas
-        self._patience_s = patience_s
+        self._cluster, self._store, self._schemas = cluster, store, model_schemas(project)
+        self._is_incremental, self._patience_s = is_incremental, patience_s
         self._shown: set[str] = set()
+        self._provided: set[str] = set()
+        for model in project.models.values():
+            # A run was stopped between the two: the warehouse still shows files that are about to be swept.
+            if model.name in store.tables and not store.tables[model.name][ALL].is_back:
+                self._bring_back(model)
         store.sweep()
         # What is built by the side of the warehouse leaves no log of changes: should it build again, it begins with whole tables.
         changes.forget(con)
@@ -60,6 +73,13 @@ class ClusterBuilder:
         """Replace one model's table on the cluster, and here what is read here. Raises ModelFailed."""
         started = time.monotonic()
         columns = dict(self._schemas[model.name])
+        self._provide(model.refs)
+        mark = self._mark(model)
+        last = self._store.tables.get(model.name, {}).get(ALL)
+        if self._is_incremental and last is not None and last.mark == mark and self._is_whole(model, last):
+            return ModelResult(
+                model.name, last.rows, time.monotonic() - started, columns, how="left", changed_rows_qty=0
+            )
         folder = self._store.new_folder(model.name, is_model=True)
         target = self._store.here / folder
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,10 +95,23 @@ class ClusterBuilder:
                 action="correct its query",
             ) from error
         self._must_be_seen(model, target, rows)
-        self._store.put(model.name, {ALL: Part(folder, folder, rows)})
+        self._store.put(model.name, {ALL: Part(folder, mark, rows, is_back=False)})
         self._shown.discard(model.name)
         self._bring_back(model)
         return ModelResult(model.name, rows, time.monotonic() - started, columns)
+
+    def _mark(self, model: SqlModel) -> str:
+        """What a model's rows are made from: its query, and the marks of what it reads."""
+        read = {
+            ref: sorted((period, part.mark) for period, part in self._store.tables[ref].items()) for ref in model.refs
+        }
+        told = (REVISION, model.sql, model.description, sorted(model.columns.items()), sorted(read.items()))
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def _is_whole(self, model: SqlModel, part: Part) -> bool:
+        """Whether its files are all there, and the warehouse has it: either may have been taken from a backup."""
+        target = self._store.here / part.folder
+        return bool(_found(self.con, model)) and self._seen(target, str(target / "*.parquet")) == part.rows
 
     def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
         """The outcome of each check, in their order: counted all at once, samples of those that do not hold."""
@@ -108,15 +141,21 @@ class ClusterBuilder:
         query = f"select * from (\n{spark_sql(check.query)}\n) as offending limit {SAMPLE_ROWS}"
         return tuple(self._cluster.rows(query))
 
-    def _show(self, tables: Collection[str]) -> None:
-        """Make tables readable in the session: given ones as the warehouse has them now, models as they were built last."""
-        wanted = set(tables) - self._shown
+    def _provide(self, tables: Collection[str]) -> None:
+        """Bring tables to the store: given ones as the warehouse has them now, models that the warehouse built last."""
         given = given_tables()
-        export_given(self.con, self._store, [table for table in wanted if table in given])
-        for table in sorted(wanted):
+        missing = set(tables) - self._provided
+        export_given(self.con, self._store, [table for table in missing if table in given])
+        for table in sorted(missing - given.keys() - self._store.tables.keys()):
+            self._export_built_here(table, self._schemas[table])
+        self._provided |= missing
+
+    def _show(self, tables: Collection[str]) -> None:
+        """Make tables readable in the session, models as they were built last."""
+        self._provide(tables)
+        given = given_tables()
+        for table in sorted(set(tables) - self._shown):
             columns = given[table] if table in given else self._schemas[table]
-            if table not in self._store.tables:
-                self._export_built_here(table, columns)
             self._cluster.show(view_name(table), self._store.paths_there(table), columns)
             self._shown.add(table)
 
@@ -158,7 +197,7 @@ class ClusterBuilder:
         con.execute("begin")
         try:
             create_schema(con, model.schema)
-            remove_model(con, model)
+            _remove(con, model)
             kind: Literal["table", "view"] = "table" if model.schema in COPIED_SCHEMAS else "view"
             con.execute(f"create {kind} {table} as {rows}")
             comment_on(con, model, kind=kind)
@@ -168,19 +207,24 @@ class ClusterBuilder:
         except BaseException:
             con.execute("rollback")
             raise
+        ((period, part),) = self._store.tables[model.name].items()
+        self._store.put(model.name, {period: structs.replace(part, is_back=True)})
 
 
-def remove_model(con: duckdb.DuckDBPyConnection, model: SqlModel) -> None:
-    """Drop what the warehouse holds of a model, be it a table or a view. The copies of KPIs beside the marts stay: they are published."""
+def _remove(con: duckdb.DuckDBPyConnection, model: SqlModel) -> None:
+    for database, kind in _found(con, model):
+        con.execute(f'drop {kind} "{database}".{quoted(model.name)}')
+
+
+def _found(con: duckdb.DuckDBPyConnection, model: SqlModel) -> list[tuple[str, str]]:
+    """Where the warehouse has a model, and whether as table or view. The copies of KPIs beside the marts are not it: they are published."""
     name = [model.schema, model.name.partition(".")[2]]
-    found = con.execute(
+    rows = con.execute(
         """select database_name, 'table' from duckdb_tables() where schema_name = ? and table_name = ?
         union all select database_name, 'view' from duckdb_views() where schema_name = ? and view_name = ?""",
         [*name, *name],
     ).fetchall()
-    for database, kind in found:
-        if model.schema == MART_SCHEMA or database != MART_DATABASE:
-            con.execute(f'drop {kind} "{database}".{quoted(model.name)}')
+    return [(database, kind) for database, kind in rows if model.schema == MART_SCHEMA or database != MART_DATABASE]
 
 
 def take_back(con: duckdb.DuckDBPyConnection, store: Store) -> None:

@@ -1,6 +1,6 @@
 """The connection to a Spark Connect endpoint, and what every session there is set to.
 
-Belongs here: what is Spark's own. The client is an extra of this project (`pip install 'etalon[spark]'`) and loaded when first needed.
+Belongs here: what is Spark's own. The client is an extra of this project (`etalon[spark]`) and loaded when first needed.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def connected(remote: str) -> Iterator[Cluster]:
         raise ConfigurationError(
             f"the Spark client is not installed: {error}",
             where=Where(field="ETALON_ENGINE"),
-            action="pip install 'etalon[spark]'",
+            action="install the project with its extra spark, as make setup does",
         ) from error
     with _told():
         session = SparkSession.builder.remote(remote).create()

@@ -22,11 +22,15 @@ _GIVEN, _MODELS = "given", "models"
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Some files of a table: a folder below the store's, what it was made from, its rows. ``mark`` is equal when its rows are."""
+    """Some files of a table: a folder below the store's, what it was made from, its rows. ``mark`` is equal when its rows are.
+
+    ``is_back``: of a model, whether the warehouse shows these rows.
+    """
 
     folder: str
     mark: str
     rows: int
+    is_back: bool = True
 
 
 class _Listed(msgspec.Struct):

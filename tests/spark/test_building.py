@@ -14,8 +14,7 @@ from resources.errors import ConfigurationError, PermanentError, RetryableError
 from resources.given_tables import create_given_tables
 from resources.spark.building import ClusterBuilder, clear, take_back
 from resources.spark.cluster import connected
-from resources.spark.store import Store
-from resources.spark.types import model_schemas
+from resources.spark.store import Part, Store
 from resources.sql_project import SqlProject, load_project
 from resources.warehouse.build import ModelFailed
 
@@ -71,9 +70,11 @@ def opened(con: duckdb.DuckDBPyConnection, store: Store, project: SqlProject, sp
     """Opens a builder of a project, by default the test's own."""
 
     @contextmanager
-    def builder(other: SqlProject = project, *, seen: Store = store) -> Iterator[ClusterBuilder]:
+    def builder(
+        other: SqlProject = project, *, seen: Store = store, is_incremental: bool = False
+    ) -> Iterator[ClusterBuilder]:
         with connected(spark_remote) as cluster:
-            yield ClusterBuilder(con, cluster, seen, model_schemas(other), patience_s=0.5)
+            yield ClusterBuilder(con, cluster, seen, other, is_incremental=is_incremental, patience_s=0.5)
 
     return builder
 
@@ -143,6 +144,43 @@ def test_a_later_run_reads_what_an_earlier_one_built(
         assert builder.build(project.models["kpis.place"]).rows == 3
         assert builder.build(project.models["staging.channel"]).rows == 4
         assert builder.build(project.models["kpis.place"]).rows == 4
+
+
+def built(opened: Opened, project: SqlProject) -> dict[str, str]:
+    """Model -> how an incremental run built it."""
+    with opened(is_incremental=True) as builder:
+        return {model.name: builder.build(model).how for model in project.models.values()}
+
+
+def test_an_incremental_run_leaves_alone_what_reads_the_same(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject
+) -> None:
+    assert built(opened, project) == {"staging.channel": "whole", "kpis.place": "whole"}
+    assert built(opened, project) == {"staging.channel": "left", "kpis.place": "left"}
+    con.execute("update retailer.channel set channel_code = 'web-nl' where channel_code = 'web-be'")
+    assert built(opened, project) == {"staging.channel": "whole", "kpis.place": "whole"}
+    assert con.execute("select count(*) from kpis.place where channel_code = 'web-nl'").fetchall() == [(1,)]
+
+
+def test_what_was_built_and_not_brought_back_is_brought_back_by_the_next_run(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject, store: Store
+) -> None:
+    """A run killed between the two: the warehouse shows files that the list no longer names."""
+    built(opened, project)
+    folder = store.new_folder("staging.channel", is_model=True)
+    (part,) = store.tables["staging.channel"].values()
+    shutil.copytree(store.here / part.folder, store.here / folder)
+    store.put("staging.channel", {"all": Part(folder, part.mark, part.rows, is_back=False)})
+    with opened(is_incremental=True) as builder:
+        assert not (store.here / part.folder).exists()
+        assert con.execute("select count(*) from staging.channel").fetchall() == [(3,)]
+        assert builder.build(project.models["staging.channel"]).how == "left"
+
+
+def test_files_that_went_are_built_anew(opened: Opened, project: SqlProject, store: Store) -> None:
+    built(opened, project)
+    shutil.rmtree(store.here / "models" / "kpis.place")
+    assert built(opened, project) == {"staging.channel": "left", "kpis.place": "whole"}
 
 
 def test_a_model_that_the_warehouse_built_is_brought_to_the_cluster(
