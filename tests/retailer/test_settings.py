@@ -47,6 +47,9 @@ def test_links_to_the_report_lead_where_the_ui_serves_it_or_to_its_proxy(tmp_pat
     [
         ({"ETALON_NOW": "yesterday"}, "ETALON_NOW must be an instant like"),
         ({"ETALON_NOW": "2026-05-18T10:00:00"}, "ETALON_NOW must be an instant with its zone"),
+        ({"ETALON_ENGINE": "flink"}, "ETALON_ENGINE must be one of duckdb, spark, got 'flink'"),
+        ({"ETALON_ENGINE": "spark"}, "ETALON_SPARK_REMOTE must be the address of a Spark Connect endpoint"),
+        ({"ETALON_SPARK_REMOTE": "spark://h:7077"}, "ETALON_SPARK_REMOTE must be an address like sc://"),
         ({"ETALON_THREADS": "0"}, "ETALON_THREADS must be a whole number from 1, got '0'"),
         ({"ETALON_THREADS": "many"}, "ETALON_THREADS must be a whole number from 1"),
         ({"ETALON_POSTGRES_URL": "mysql://h/d"}, "ETALON_POSTGRES_URL must be an address like postgresql://"),
@@ -57,6 +60,28 @@ def test_links_to_the_report_lead_where_the_ui_serves_it_or_to_its_proxy(tmp_pat
 def test_a_wrong_value_is_told(environ: dict[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=message):
         Settings.from_environment(environ, tmp_path)
+
+
+def test_models_are_built_here_unless_a_cluster_is_named(tmp_path: Path) -> None:
+    settings = Settings.from_environment({}, tmp_path)
+    assert (settings.engine, settings.spark_folder) == ("duckdb", tmp_path / "data" / "spark")
+    there = settings.with_engine("spark", "sc://spark.example.org:15002/;token=secret")
+    assert (there.engine, there.spark_folder_there) == ("spark", str(tmp_path / "data" / "spark"))
+    assert "secret" not in repr(there)
+    with pytest.raises(ConfigurationError, match="ETALON_SPARK_REMOTE must be the address"):
+        settings.with_engine("spark", None)
+
+
+def test_the_clusters_workers_may_call_the_folder_otherwise(tmp_path: Path) -> None:
+    environ = {
+        "ETALON_ENGINE": "spark",
+        "ETALON_SPARK_REMOTE": "sc://spark.example.org",
+        "ETALON_SPARK_FOLDER": "/mnt/lake/etalon",
+        "ETALON_SPARK_FOLDER_THERE": "s3a://lake/etalon/",
+    }
+    settings = Settings.from_environment(environ, tmp_path)
+    assert (settings.spark_folder, settings.spark_folder_there) == (Path("/mnt/lake/etalon"), "s3a://lake/etalon")
+    assert settings.with_engine("duckdb", None).engine == "duckdb"
 
 
 def test_a_line_of_the_env_file_that_is_no_setting(tmp_path: Path) -> None:
