@@ -30,7 +30,7 @@ def read_jsonl(
         cut = buffer.rfind(b"\n") + 1 if more else len(buffer)
         raw, buffer = buffer[:cut], buffer[cut:] + more
         # Blank lines are no rows, and a last line that is not ended may have been cut short: such pieces are read line by line.
-        rows = None if b"\n\n" in raw or not more else fast.decode_lines(raw)
+        rows = fast.decode_lines(raw) if raw.endswith(b"\n") and b"\n\n" not in raw else None
         if rows is not None and len(rows) == raw.count(b"\n"):
             yield _whole_piece(raw, rows, line, fast, identity)
             line += len(rows)

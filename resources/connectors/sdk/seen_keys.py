@@ -81,7 +81,7 @@ class SeenKeys:
         ascending = [
             name
             for name, value in last.items()
-            if (value is None or keys[name][0] > value) and _is_ascending(keys[name])
+            if _is_ascending(keys[name]) and (value is None or keys[name][0] > value)
         ]
         self._last = {name: keys[name][-1] for name in ascending}
         return bool(ascending)
