@@ -49,7 +49,9 @@ def builder(runtime: Runtime, purpose: str, *, is_incremental: bool = False) -> 
     if settings.engine == SPARK:
         # Asked before the lock is taken: nobody waits for a cluster that is not there.
         with connected(settings.spark_remote) as cluster, runtime.writer(purpose) as con:
-            yield ClusterBuilder(con, cluster, store, runtime.project, is_incremental=is_incremental)
+            yield ClusterBuilder(
+                con, cluster, store, runtime.project, is_incremental=is_incremental, stay=settings.spark_stay
+            )
         return
     with runtime.writer(purpose) as con:
         take_back(con, store)

@@ -18,6 +18,7 @@ from assets.runtime import Runtime
 from assets.sql_models import OWNER, markdown_table
 from resources.home_zone import home_time_zone
 from resources.report import build_report
+from resources.settings import SPARK
 
 PUBLISHED_SCHEMAS = ("kpis", "marts")
 
@@ -91,7 +92,12 @@ def _asset(runtime: Runtime, step: PublicationStep) -> dg.AssetsDefinition:
 
 
 def _publish_bi(runtime: Runtime) -> Mapping[str, Any]:
-    kpi_tables = [model.name.split(".")[1] for model in runtime.project.models.values() if model.schema == "kpis"]
+    stay = runtime.settings.spark_stay if runtime.settings.engine == SPARK else ()
+    kpi_tables = [
+        model.name.split(".")[1]
+        for model in runtime.project.models.values()
+        if model.schema == "kpis" and model.name not in stay
+    ]
     published = runtime.warehouse.publish(kpi_tables=kpi_tables)
     return {
         "path": dg.MetadataValue.path(str(published.path)),

@@ -41,7 +41,7 @@ class Settings:
     ``access_log``: the proxy's, from which refused logins are journalled. ``keep_…_days``: ages at which housekeeping removes runs
     with their events, raw payloads with loaded files, and settled rows of the operations store. ``alert_…``: where alerts go; nowhere
     by default. ``engine``: what builds the SQL models, one of ENGINES; ``spark_remote``: its address; ``spark_folder``: the folder of
-    Parquet files that its workers see too, which they may call ``spark_folder_there``.
+    Parquet files that its workers see too, which they may call ``spark_folder_there``; ``spark_stay``: models that do not come back.
     """
 
     root: Path
@@ -59,6 +59,7 @@ class Settings:
     spark_remote: str = field(default="", repr=False)
     spark_folder: Path = Path()
     spark_folder_there: str = ""
+    spark_stay: tuple[str, ...] = ()
     report_url: str = DEFAULT_REPORT_URL
     is_service: bool = False
     access_log: Path | None = None
@@ -140,7 +141,14 @@ class Settings:
             **({"ETALON_ENGINE": engine} if engine else {}),
             **({"ETALON_SPARK_REMOTE": remote} if remote else {}),
         }
-        return replace(self, **_engine_settings(values, self.root, self.data_dir))
+        changed = replace(self, **_engine_settings(values, self.root, self.data_dir))
+        if remote and changed.engine != SPARK:
+            raise ConfigurationError(
+                f"an address of a Spark Connect endpoint, and the engine is {changed.engine}",
+                where=Where(field="--remote"),
+                action="add --engine spark",
+            )
+        return changed
 
     @property
     def canonical_dir(self) -> Path:
@@ -296,6 +304,7 @@ def _engine_settings(values: Mapping[str, str], root: Path, data_dir: Path) -> d
         "engine": engine,
         "spark_remote": remote,
         "spark_folder": folder,
+        "spark_stay": tuple(one for part in values.get("ETALON_SPARK_STAY", "").split(",") if (one := part.strip())),
         "spark_folder_there": (values.get("ETALON_SPARK_FOLDER_THERE") or str(folder)).rstrip("/"),
     }
 

@@ -14,7 +14,7 @@ from typing import Literal
 import duckdb
 from msgspec import structs
 
-from resources.errors import PermanentError, Where
+from resources.errors import ConfigurationError, PermanentError, Where
 from resources.given_tables import given_tables, quoted
 from resources.spark.cluster import Cluster, ClusterError
 from resources.spark.dialect import spark_sql, view_name
@@ -50,12 +50,22 @@ class ClusterBuilder:
         project: SqlProject,
         *,
         is_incremental: bool = False,
+        stay: Collection[str] = (),
         patience_s: float = SEEN_WITHIN_S,
     ) -> None:
         """``is_incremental``: leave models alone whose query and inputs are those of their last build.
 
-        ``patience_s``: how long files that the cluster wrote may take to show here.
+        ``stay``: models that are not copied back, for they would outgrow this machine. ``patience_s``: how long files that the cluster
+        wrote may take to show here. Raises ConfigurationError when a model that is to stay is unknown.
         """
+        unknown = sorted(set(stay) - project.models.keys())
+        if unknown:
+            raise ConfigurationError(
+                f"no model is called {', '.join(unknown)}",
+                where=Where(field="ETALON_SPARK_STAY"),
+                action="name models like kpis.k2_unit_group, with commas between them",
+            )
+        self._stay = frozenset(stay)
         self.con = con
         self._cluster, self._store, self._schemas = cluster, store, model_schemas(project)
         self._is_incremental, self._patience_s = is_incremental, patience_s
@@ -111,7 +121,9 @@ class ClusterBuilder:
     def _is_whole(self, model: SqlModel, part: Part) -> bool:
         """Whether its files are all there, and the warehouse has it: either may have been taken from a backup."""
         target = self._store.here / part.folder
-        return bool(_found(self.con, model)) and self._seen(target, str(target / "*.parquet")) == part.rows
+        return [kind for _, kind in _found(self.con, model)] == [
+            kind for kind in [self._kind(model)] if kind
+        ] and self._seen(target, str(target / "*.parquet")) == part.rows
 
     def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
         """The outcome of each check, in their order: counted all at once, samples of those that do not hold."""
@@ -188,6 +200,12 @@ class ClusterBuilder:
         counted = self.con.execute("select sum(num_rows) from parquet_file_metadata(?)", [files]).fetchall()
         return int(counted[0][0] or 0)
 
+    def _kind(self, model: SqlModel) -> Literal["table", "view"] | None:
+        """What the warehouse has of a model. The marts are published as they are, and a view of our files is of no use elsewhere."""
+        if model.name in self._stay:
+            return None if model.schema == MART_SCHEMA else "view"
+        return "table" if model.schema in COPIED_SCHEMAS else "view"
+
     def _bring_back(self, model: SqlModel) -> None:
         """What the cluster built takes the place of what the warehouse had, with its documentation."""
         con, table = self.con, quoted(model.name)
@@ -198,9 +216,10 @@ class ClusterBuilder:
         try:
             create_schema(con, model.schema)
             _remove(con, model)
-            kind: Literal["table", "view"] = "table" if model.schema in COPIED_SCHEMAS else "view"
-            con.execute(f"create {kind} {table} as {rows}")
-            comment_on(con, model, kind=kind)
+            kind = self._kind(model)
+            if kind is not None:
+                con.execute(f"create {kind} {table} as {rows}")
+                comment_on(con, model, kind=kind)
             if model.name == KPI_VALUES:
                 keep_history(con)
             con.execute("commit")

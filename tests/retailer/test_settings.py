@@ -82,6 +82,8 @@ def test_the_clusters_workers_may_call_the_folder_otherwise(tmp_path: Path) -> N
     settings = Settings.from_environment(environ, tmp_path)
     assert (settings.spark_folder, settings.spark_folder_there) == (Path("/mnt/lake/etalon"), "s3a://lake/etalon")
     assert settings.with_engine("duckdb", None).engine == "duckdb"
+    with pytest.raises(ConfigurationError, match="add --engine spark"):
+        settings.with_engine("duckdb", "sc://other.example.org")
 
 
 def test_a_line_of_the_env_file_that_is_no_setting(tmp_path: Path) -> None:

@@ -71,10 +71,14 @@ def opened(con: duckdb.DuckDBPyConnection, store: Store, project: SqlProject, sp
 
     @contextmanager
     def builder(
-        other: SqlProject = project, *, seen: Store = store, is_incremental: bool = False
+        other: SqlProject = project,
+        *,
+        seen: Store = store,
+        is_incremental: bool = False,
+        stay: tuple[str, ...] = (),
     ) -> Iterator[ClusterBuilder]:
         with connected(spark_remote) as cluster:
-            yield ClusterBuilder(con, cluster, seen, other, is_incremental=is_incremental, patience_s=0.5)
+            yield ClusterBuilder(con, cluster, seen, other, is_incremental=is_incremental, stay=stay, patience_s=0.5)
 
     return builder
 
@@ -189,6 +193,27 @@ def test_a_model_that_the_warehouse_built_is_brought_to_the_cluster(
     con.execute(f"create schema staging; create table staging.channel as {STAGING}")
     with opened() as builder:
         assert builder.build(project.models["kpis.place"]).rows == 3
+
+
+def test_a_model_that_stays_is_no_table_here(
+    opened: Opened, con: duckdb.DuckDBPyConnection, project: SqlProject
+) -> None:
+    with opened(stay=("kpis.place",)) as builder:
+        for model in project.models.values():
+            builder.build(model)
+    assert con.execute("select count(*) from duckdb_tables() where table_name = 'place'").fetchall() == [(0,)]
+    assert con.execute("select count(*) from kpis.place").fetchall() == [(3,)]
+    with opened(is_incremental=True) as builder:
+        assert builder.build(project.models["kpis.place"]).how == "whole"
+        assert con.execute("select count(*) from duckdb_tables() where table_name = 'place'").fetchall() == [(1,)]
+
+
+def test_a_model_that_is_to_stay_and_is_none_is_told(opened: Opened) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"ETALON_SPARK_STAY: no model is called kpis\.plaice"),
+        opened(stay=("kpis.plaice",)),
+    ):
+        pass
 
 
 def test_a_model_that_nobody_built_is_named(opened: Opened, project: SqlProject) -> None:
