@@ -401,8 +401,10 @@ class WooCommerceConnector:
         def raise_to(qty: int) -> None:
             reading.announced_qty = qty
 
-        pages = self._pages(path, params, decoder, stream.name, _row_id, first=first, announce=raise_to, beside=beside)
-        reading.batches = batches(map(prepare, pages), to_batch)
+        pages = self._pages(
+            path, params, decoder, stream.name, _row_id, first=first, announce=raise_to, beside=beside, prepare=prepare
+        )
+        reading.batches = batches(pages, to_batch)
         return reading
 
     def _pages(
@@ -416,6 +418,7 @@ class WooCommerceConnector:
         first: tuple[NumberedPages, Page[T]] | None = None,
         announce: Callable[[int], None] = lambda qty: None,
         beside: Callable[[Page[T]], Page[T]] = lambda page: page,
+        prepare: Callable[[Page[T]], Page[T]] = lambda page: page,
     ) -> Iterator[Page[T]]:
         return self._client.all_pages(
             path,
@@ -427,6 +430,7 @@ class WooCommerceConnector:
             row_id=row_id,
             announce=announce,
             beside=beside,
+            prepare=prepare,
         )
 
     # ------------------------------------------------------------ mappings

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -20,7 +22,7 @@ from resources.connectors.sdk.decode import (
     clean_text,
     columns_of,
     convert,
-    frame_of,
+    frame_of_pages,
     item_id,
     money,
     plain_text,
@@ -31,7 +33,7 @@ from resources.connectors.sdk.decode import (
 )
 from resources.connectors.sdk.personal import PersonalValues
 from resources.connectors.sdk.stream import Batch, Reject
-from resources.connectors.woocommerce.rows import Line, Order, meta_columns, put_together
+from resources.connectors.woocommerce.rows import Line, Meta, Order, meta_text
 from resources.connectors.woocommerce.tracking import number_of
 from resources.privacy import Tokeniser
 
@@ -120,14 +122,42 @@ def _repair(raw: bytes, index: int) -> tuple[Any, list[BadRow]]:
 DECODER: RowDecoder[Order] = RowDecoder(Order, repair=_repair)
 
 
-def explode(page: Page[Order], *, order_tags: bool) -> Page[Order]:
-    """A page as two raw tables instead of rows: done page by page, while its texts are still near, and it frees the rows.
+@dataclass(frozen=True)
+class _Columns:
+    """The orders of one page and their lines, column by column. ``tags`` are (row in the page, the meta texts that are read)."""
 
+    orders: dict[str, list[Any]]
+    order_tags: list[tuple[int, dict[str, str]]]
+    lines: dict[str, list[Any]]
+    line_tags: list[tuple[int, dict[str, str]]]
+
+
+def explode(page: Page[Order], *, order_tags: bool) -> Page[Order]:
+    """A page as columns instead of rows: done page by page, while its texts are still near, and it frees the rows.
+
+    Columns stay lists until a whole batch of them becomes a table: a table per page costs more than the values in it.
     ``order_tags``: read the meta keys of docs/retailer.md (pickup location, promised date, cancelled units, ...).
     """
-    rows, positions = page.decoded.rows, source_positions(page)
-    tables = {"orders": _order_table(rows, positions, order_tags), "lines": _line_table(rows, positions, order_tags)}
-    return Page(page.name, page.body, Decoded([], page.decoded.positions, page.decoded.bad), tables, page.labels)
+    rows = page.decoded.rows
+    lines = [line for row in rows for line in row.line_items]
+    columns = _Columns(
+        {
+            **dict(zip(_ORDER, columns_of(rows, _ORDER), strict=True)),
+            "source_position": source_positions(page),
+            "fees": [_fees(row) if row.fee_lines else "0" for row in rows],
+            "is_pickup": [any([line.method_id in PICKUP_METHODS for line in row.shipping_lines]) for row in rows],  # noqa: C419
+            "tracking_number": [number_of(row.meta_data) if row.meta_data else None for row in rows],
+        },
+        _tags([row.meta_data for row in rows], ORDER_TAGS) if order_tags else [],
+        {
+            **dict(zip(_LINE, columns_of(lines, _LINE), strict=True)),
+            "row": [index for index, row in enumerate(rows) for _ in row.line_items],
+            "number": [number for row in rows for number in range(1, len(row.line_items) + 1)],
+        },
+        _tags([line.meta_data for line in lines], LINE_TAGS) if order_tags else [],
+    )
+    decoded: Decoded[Order] = Decoded([], page.decoded.positions, page.decoded.bad)
+    return Page(page.name, page.body, decoded, {"columns": columns}, page.labels)
 
 
 def statuses_of(declared: Mapping[str, str]) -> dict[str, str]:
@@ -149,7 +179,8 @@ def to_batch(
     ``unknown`` counts them.
     """
     raw_text = RawText(pages, DECODER)
-    raw_orders = put_together([page.extra["orders"] for page in pages], ORDER_TAGS)
+    columns: list[_Columns] = [page.extra["columns"] for page in pages]
+    raw_orders = _order_table(columns)
     orders, order_rejects = convert(
         raw_orders,
         [
@@ -178,7 +209,7 @@ def to_batch(
     orders = orders.with_columns(_our_status(statuses).alias("our_status"))
     is_unknown = ~orders["status"].is_in(list(statuses))
     unknown.update(orders.filter(is_unknown)["status"].to_list())
-    raw_lines = put_together([page.extra["lines"] for page in pages], LINE_TAGS)
+    raw_lines = _line_table(columns, raw_orders)
     if order_rejects:
         raw_lines = raw_lines.join(orders.select(pl.col("id").alias("order_id")), on="order_id", how="semi")
     lines, line_rejects = _lines(raw_lines, raw_text)
@@ -219,43 +250,52 @@ def _our_status(statuses: Mapping[str, str]) -> pl.Expr:
     )
 
 
-def _order_table(rows: list[Order], positions: list[str], order_tags: bool) -> pl.DataFrame:
-    columns = columns_of(rows, _ORDER)
-    return frame_of(
-        {
-            **_ORDER,
-            "currency_code": pl.String,
-            "source_position": pl.String,
-            "fees": pl.String,
-            "is_pickup": pl.Boolean,
-            "tracking_number": pl.String,
-        },
-        [
-            *columns,
-            columns[list(_ORDER).index("currency")],
-            positions,
-            [_fees(row) if row.fee_lines else "0" for row in rows],
-            [any([line.method_id in PICKUP_METHODS for line in row.shipping_lines]) for row in rows],  # noqa: C419
-            [number_of(row.meta_data) if row.meta_data else None for row in rows],
-        ],
-    ).hstack(meta_columns((row.meta_data if order_tags else [] for row in rows), ORDER_TAGS))
+def _tags(metas: Iterable[list[Meta]], wanted: frozenset[str]) -> list[tuple[int, dict[str, str]]]:
+    found = [(index, meta_text(meta, wanted)) for index, meta in enumerate(metas) if meta]
+    return [(index, texts) for index, texts in found if texts]
 
 
-def _line_table(orders: list[Order], positions: list[str], order_tags: bool) -> pl.DataFrame:
-    lines = [line for order in orders for line in order.line_items]
-    return frame_of(
-        {**_LINE, "order_id": pl.Int64, "currency_code": pl.String, "source_position": pl.String},
-        [
-            *columns_of(lines, _LINE),
-            [order.id for order in orders for _ in order.line_items],
-            [order.currency for order in orders for _ in order.line_items],
-            [
-                f"{position} line {number}"
-                for order, position in zip(orders, positions, strict=True)
-                for number in range(1, len(order.line_items) + 1)
-            ],
-        ],
-    ).hstack(meta_columns((line.meta_data if order_tags else [] for line in lines), LINE_TAGS))
+def _order_table(pages: Sequence[_Columns]) -> pl.DataFrame:
+    schema = {
+        **_ORDER,
+        "source_position": pl.String,
+        "fees": pl.String,
+        "is_pickup": pl.Boolean,
+        "tracking_number": pl.String,
+    }
+    table = frame_of_pages(schema, [page.orders for page in pages])
+    sizes = [len(page.orders["id"]) for page in pages]
+    tags = _tag_columns([page.order_tags for page in pages], sizes, ORDER_TAGS)
+    return table.with_columns(pl.col("currency").alias("currency_code"), *tags)
+
+
+def _line_table(pages: Sequence[_Columns], orders: pl.DataFrame) -> pl.DataFrame:
+    table = frame_of_pages({**_LINE, "row": pl.Int64, "number": pl.Int64}, [page.lines for page in pages])
+    starts = [0, *accumulate(len(page.orders["id"]) for page in pages)]
+    sizes = [len(page.lines["id"]) for page in pages]
+    first_rows = [start for start, size in zip(starts, sizes, strict=False) for _ in range(size)]
+    owners = orders.select(pl.col("id").alias("order_id"), "currency_code", "source_position")[
+        table["row"] + pl.Series(first_rows, dtype=pl.Int64)
+    ]
+    position = pl.format("{} line {}", owners["source_position"], table["number"])
+    tags = _tag_columns([page.line_tags for page in pages], sizes, LINE_TAGS)
+    return table.drop("row", "number").hstack(owners).with_columns(position.alias("source_position"), *tags)
+
+
+def _tag_columns(
+    pages: Sequence[Sequence[tuple[int, dict[str, str]]]], sizes: Sequence[int], wanted: frozenset[str]
+) -> list[pl.Series | pl.Expr]:
+    """A text column for every wanted key: what few rows hold is put in its place, what none holds costs nothing."""
+    columns: dict[str, list[str | None]] = {}
+    total = sum(sizes)
+    for start, page in zip(accumulate(sizes, initial=0), pages, strict=False):
+        for row, texts in page:
+            for key, text in texts.items():
+                columns.setdefault(key, [None] * total)[start + row] = text
+    return [
+        pl.Series(key, columns[key], dtype=pl.String) if key in columns else pl.lit(None, pl.String).alias(key)
+        for key in sorted(wanted)
+    ]
 
 
 def _fees(order: Order) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
-import polars as pl
 
 Text = str | None
 
@@ -219,25 +216,3 @@ def meta_text(meta: list[Meta], wanted: frozenset[str]) -> dict[str, str]:
         if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
             found[row.key] = str(value).strip()
     return found
-
-
-def meta_columns(metas: Iterable[list[Meta]], wanted: frozenset[str]) -> list[pl.Series]:
-    """A text column for each wanted key that occurs: one row per list of meta rows."""
-    texts: dict[str, list[str | None]] = {}
-    count = 0
-    for meta in metas:
-        if meta and any([row.key in wanted for row in meta]):  # noqa: C419 (a list is twice as fast here)
-            for key, text in meta_text(meta, wanted).items():
-                column = texts.setdefault(key, [])
-                column.extend([None] * (count - len(column)))
-                column.append(text)
-        count += 1
-    for column in texts.values():
-        column.extend([None] * (count - len(column)))
-    return [pl.Series(key, column, dtype=pl.String) for key, column in sorted(texts.items())]
-
-
-def put_together(tables: Iterable[pl.DataFrame], tags: frozenset[str]) -> pl.DataFrame:
-    """Tables of pages as one, with a column for every tag: a page has only those that occur in it."""
-    whole = pl.concat(tables, how="diagonal", rechunk=True)
-    return whole.with_columns(pl.lit(None, pl.String).alias(tag) for tag in sorted(tags - set(whole.columns)))
