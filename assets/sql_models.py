@@ -41,7 +41,7 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
 
     @dg.multi_asset(
         name=step,
-        specs=[_spec(runtime.project, key, model) for key, model in models.items()],
+        specs=[_spec(runtime, key, model) for key, model in models.items()],
         check_specs=[
             dg.AssetCheckSpec(check.name, asset=key, description=check.description, blocking=check.severity == "error")
             for key, declared in checks.items()
@@ -161,7 +161,8 @@ def _source_key(table: str) -> dg.AssetKey | None:
     return None if schema == "meta" else model_key(schema, name)
 
 
-def _spec(project: SqlProject, key: dg.AssetKey, model: SqlModel) -> dg.AssetSpec:
+def _spec(runtime: Runtime, key: dg.AssetKey, model: SqlModel) -> dg.AssetSpec:
+    project = runtime.project
     known = [ref for ref in model.refs if ref in project.models or ref.split(".")[0] in ("canonical", "retailer")]
     lineage = {
         column: [source for source in sources if source.table in known]
@@ -172,7 +173,7 @@ def _spec(project: SqlProject, key: dg.AssetKey, model: SqlModel) -> dg.AssetSpe
         deps=sorted({dep for ref in known if (dep := _source_key(ref)) is not None}),
         group_name=model.schema,
         description=model.description,
-        kinds={"duckdb", "sql"},
+        kinds={runtime.settings.engine, "sql"},
         owners=list(model.owners) or [OWNER],
         tags={
             "etalon/schema": model.schema,
