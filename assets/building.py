@@ -37,7 +37,9 @@ class Builder(Protocol):
 
 
 @contextmanager
-def builder(runtime: Runtime, purpose: str, *, is_incremental: bool = False) -> Iterator[Builder]:
+def builder(
+    runtime: Runtime, purpose: str, *, is_incremental: bool = False, is_audited: bool = False
+) -> Iterator[Builder]:
     """The builder of this machine's settings, in a writer session; ``purpose`` is told to whoever waits.
 
     ``is_incremental``: build only what changed since the last build, with the same outcome: a cluster leaves whole models alone,
@@ -55,7 +57,9 @@ def builder(runtime: Runtime, purpose: str, *, is_incremental: bool = False) -> 
         return
     with runtime.writer(purpose) as con:
         take_back(con, store)
-        session = _InWarehouse(con, runtime.project, is_incremental=is_incremental)
+        session = _InWarehouse(
+            con, ModelBuilder(con, runtime.project, is_incremental=is_incremental, is_audited=is_audited)
+        )
         yield session
         session.close()
 
@@ -66,9 +70,9 @@ def cluster_store(settings: Settings) -> Store:
 
 
 class _InWarehouse:
-    def __init__(self, con: duckdb.DuckDBPyConnection, project: SqlProject, *, is_incremental: bool) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, models: ModelBuilder) -> None:
         self.con = con
-        self._models = ModelBuilder(con, project, is_incremental=is_incremental)
+        self._models = models
 
     def build(self, model: SqlModel) -> ModelResult:
         return self._models.build(model)
@@ -77,4 +81,4 @@ class _InWarehouse:
         self._models.close()
 
     def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
-        return [self._models.run_check(check) for check in checks]
+        return self._models.run_checks(checks)

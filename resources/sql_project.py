@@ -49,6 +49,8 @@ CHECK_KEYS: dict[str, frozenset[str]] = {
     "sql": frozenset({"sql"}),
 }
 COMMON_CHECK_KEYS = frozenset({"kind", "name", "severity", "description", "where"})
+BY_ROW = frozenset({"not_null", "accepted_values", "expression"})
+"""Kinds of check that judge each row by itself."""
 MODEL_KEYS = frozenset(
     {"description", "columns", "checks", "kpi_version", "changed_on", "measures", "owners", "tags", "incremental"}
 )
@@ -81,6 +83,12 @@ class Check:
     columns: tuple[str, ...] = ()
     to: str | None = None
     to_columns: tuple[str, ...] = ()
+
+    @property
+    def row_condition(self) -> str | None:
+        """What is true of a row of the model that breaks it, where that shows in the row alone; None where it does not."""
+        begins = _rows_that_break(self.model or "")
+        return self.query[len(begins) :] if self.kind in BY_ROW and self.query.startswith(begins) else None
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,11 @@ class SqlProject:
                 if check.to in self.models:
                     found.setdefault(str(check.to), set()).update(check.to_columns)
             for one in model.increment.slices if model.increment else ():
-                found.setdefault(one.rows, set()).update(one.followed_columns)
+                named = found.setdefault(one.rows, set())
+                named.update(one.followed_columns)
+                if model.increment and model.increment.sums and one.rows in self.models:
+                    # What went must be known whole, to be taken off.
+                    named.update(self.models[one.rows].columns)
         return {table: tuple(sorted(columns)) for table, columns in found.items()}
 
     @cached_property
@@ -500,13 +512,18 @@ def _check_sentence(declared: Mapping[str, Any]) -> str:
             return str(declared.get("name"))
 
 
+def _rows_that_break(model: str) -> str:
+    """How the query of a check of :data:`BY_ROW` begins; its condition follows."""
+    return f"select * from {model} where "
+
+
 def _check_query(declared: Mapping[str, Any], model: str) -> str:
     """The query that returns the rows breaking a declared check."""
     only = f"({declared['where']}) and " if declared.get("where") else ""
     match declared["kind"]:
         case "not_null":
             absent = " or ".join(f'"{column}" is null' for column in declared["columns"])
-            return f"select * from {model} where {only}({absent})"
+            return f"{_rows_that_break(model)}{only}({absent})"
         case "unique":
             columns = ", ".join(f'"{column}"' for column in declared["columns"])
             kept = f" where {declared['where']}" if declared.get("where") else ""
@@ -514,7 +531,7 @@ def _check_query(declared: Mapping[str, Any], model: str) -> str:
         case "accepted_values":
             column = f'"{declared["column"]}"'
             values = ", ".join(_literal(value) for value in declared["values"])
-            return f"select * from {model} where {only}{column} is not null and {column} not in ({values})"
+            return f"{_rows_that_break(model)}{only}{column} is not null and {column} not in ({values})"
         case "relationship":
             pairs = list(zip(declared["columns"], declared["to_columns"], strict=True))
             same = " and ".join(f't."{there}" = m."{here}"' for here, there in pairs)
@@ -524,7 +541,7 @@ def _check_query(declared: Mapping[str, Any], model: str) -> str:
                 f"and not exists (select 1 from {declared['to']} as t where {same})"
             )
         case "expression":
-            return f"select * from {model} where {only}not coalesce(({declared['sql']}), false)"
+            return f"{_rows_that_break(model)}{only}not coalesce(({declared['sql']}), false)"
         case _:
             return str(declared["sql"]).strip().rstrip(";")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -12,7 +12,7 @@ from resources.errors import PermanentError, Where
 from resources.given_tables import quoted
 from resources.sql_project import Check, SqlModel, SqlProject
 from resources.warehouse.aftercare import KPI_VALUES, comment_on, create_schema, keep_history
-from resources.warehouse.changes import open_book
+from resources.warehouse.changes import Audit, open_book
 from resources.warehouse.check_scope import ChangedRows, ScopedChecks
 from resources.warehouse.checking import CheckResult
 from resources.warehouse.incremental import CHANGED_ROWS, WHOLE_SHARE, Change, PartBuilder, is_apart
@@ -29,7 +29,7 @@ class ModelResult:
     """One model built. ``columns``: name -> DuckDB type, in order; ``seconds`` of wall clock.
 
     ``how``: `whole`, `part` (the keys that changed) or `left` (nothing it reads changed). ``changed_rows_qty``: rows that went or came;
-    None where nobody compared.
+    None where nobody compared. ``audit``: what the last whole build found of what runs in part had left; None before the first.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ModelResult:
     columns: dict[str, str]
     how: str = "whole"
     changed_rows_qty: int | None = None
+    audit: Audit | None = None
 
 
 class ModelBuilder:
@@ -49,25 +50,30 @@ class ModelBuilder:
         project: SqlProject,
         *,
         is_incremental: bool = False,
+        is_audited: bool = False,
         whole_share: float = WHOLE_SHARE,
     ) -> None:
         """``is_incremental``: build only what changed since the last build, with the same outcome; a change that touches more than
-        ``whole_share`` of a model's rows builds it whole.
+        ``whole_share`` of a model's rows builds it whole. ``is_audited``: build in part, then whole, and compare both.
         """
         self._con = con
         self._book = open_book(con)
         self._parts = PartBuilder(con, project, self._book, whole_share=whole_share)
         self._checks = ScopedChecks(con, project, self._book, is_incremental=is_incremental)
-        self._is_incremental = is_incremental
+        self._is_in_part = is_incremental or is_audited
+        self._is_audited = is_audited
 
     def build(self, model: SqlModel) -> ModelResult:
         """Bring one model's table up to date, at once: a failure leaves the old one. Raises ModelFailed."""
         started = time.monotonic()
         table = quoted(model.name)
         try:
-            change = self._parts.build(model) if self._is_incremental else None
+            change = self._parts.build(model) if self._is_in_part else None
             if change is None:
                 change = self._build_whole(model)
+            elif self._is_audited and change.how != "whole":
+                self._parts.audit(model)
+                change = replace(change, how="whole")
             if change.how == "part" and change.rows_qty and model.checks:
                 kept = f"changed_of_{model.schema}_{model.name.split('.')[1]}"
                 self._con.execute(f"create or replace temp table {kept} as select * from {CHANGED_ROWS}")
@@ -87,11 +93,16 @@ class ModelBuilder:
             columns={str(column[0]): str(column[1]) for column in described},
             how=change.how,
             changed_rows_qty=change.rows_qty,
+            audit=self._book.audit(model.name),
         )
 
     def run_check(self, check: Check) -> CheckResult:
-        """Run a check, over what changed where that is enough. Raises PermanentError when its query is wrong."""
-        return self._checks.run(check)
+        """Run one check; see :meth:`run_checks`."""
+        return self.run_checks([check])[0]
+
+    def run_checks(self, checks: Sequence[Check]) -> list[CheckResult]:
+        """Run checks, over what changed where that is enough. Raises PermanentError when a query is wrong."""
+        return self._checks.run(checks)
 
     def close(self) -> None:
         """Keep the checks' outcomes, and remove what nobody needs any more of what was noted."""

@@ -8,7 +8,7 @@ sample told are always those of the whole table. Belongs here: when the changed 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -18,7 +18,7 @@ from sqlglot import exp
 from resources.given_tables import quoted
 from resources.sql_project import DIALECT, Check, SqlProject
 from resources.warehouse.changes import IS_ADDED, Book, log_since
-from resources.warehouse.checking import CheckResult, run_check
+from resources.warehouse.checking import CheckResult, run_together
 
 _BY_ROW = frozenset({"not_null", "accepted_values", "expression"})
 
@@ -62,21 +62,26 @@ class ScopedChecks:
         """A model was built in part, and these are its changed keys' rows."""
         self._changed[model] = rows
 
-    def run(self, check: Check) -> CheckResult:
-        """A check's outcome. Raises PermanentError when its query is wrong."""
-        key = (check.model or "", check.name)
-        now = Seen(
+    def run(self, checks: Sequence[Check]) -> list[CheckResult]:
+        """The outcome of each check, in their order. Raises PermanentError when a query is wrong."""
+        results: dict[int, CheckResult] = {}
+        seen = [self._now(check) for check in checks]
+        for place, (check, now) in enumerate(zip(checks, seen, strict=True)):
+            before = self._seen.get(_key(check))
+            if self._is_incremental and before is not None and self._still_holds(check, before, now):
+                results[place] = CheckResult(check, 0, ())
+        due = [place for place in range(len(checks)) if place not in results]
+        results |= zip(due, run_together(self._con, [checks[place] for place in due]), strict=True)
+        for place, now in enumerate(seen):
+            self._new[_key(checks[place])] = Seen(now.signature, results[place].failing_qty, now.versions)
+        return [results[place] for place in range(len(checks))]
+
+    def _now(self, check: Check) -> Seen:
+        return Seen(
             hashlib.sha256(check.query.encode()).hexdigest(),
             0,
             {ref: self._book.table(ref).version for ref in check.refs},
         )
-        before = self._seen.get(key)
-        if self._is_incremental and before is not None and self._still_holds(check, before, now):
-            result = CheckResult(check, 0, ())
-        else:
-            result = run_check(self._con, check)
-        self._new[key] = Seen(now.signature, result.failing_qty, now.versions)
-        return result
 
     def keep(self) -> None:
         """Remember the outcomes of this session."""
@@ -155,3 +160,7 @@ class ScopedChecks:
 
     def _count(self, relation: str) -> int:
         return int(self._con.execute(f"select count(*) from {relation}").fetchall()[0][0])
+
+
+def _key(check: Check) -> tuple[str, str]:
+    return check.model or "", check.name
