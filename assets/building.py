@@ -17,7 +17,7 @@ from resources.settings import SPARK, Settings
 from resources.spark.building import ClusterBuilder, take_back
 from resources.spark.cluster import connected
 from resources.spark.store import Store
-from resources.sql_project import Check, SqlModel, SqlProject
+from resources.sql_project import Check, SqlModel
 from resources.warehouse.build import ModelBuilder, ModelResult
 from resources.warehouse.checking import CheckResult
 

@@ -22,8 +22,8 @@ HISTORY = "history"
 OPERATIONS = "operations"
 """Group, and first part of the keys, of what watches over the rest."""
 
-MODE_TAG, INCREMENTAL = "etalon/mode", "incremental"
-"""Tag of a run that tells what it does, and its value on one that reads and builds only what changed."""
+MODE_TAG, INCREMENTAL, FULL = "etalon/mode", "incremental", "full"
+"""Tag of a run that tells what it does; its values on one that reads and builds only what changed, and on one that does all."""
 
 RETAILER = dg.AssetKey(["retailer"])
 """retailer.yaml as the tables of the schema `retailer`."""

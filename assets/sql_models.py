@@ -14,17 +14,23 @@ import duckdb
 
 from assets.building import builder
 from assets.freshness import FRESHNESS
-from assets.names import INCREMENTAL, MODE_TAG, RETAILER, WRITER_POOL, entity_key, model_key, schema_step
+from assets.names import FULL, INCREMENTAL, MODE_TAG, RETAILER, WRITER_POOL, entity_key, model_key, schema_step
 from assets.progress import Progress
 from assets.runtime import Runtime
 from resources.errors import ConfigurationError, Where
 from resources.sql_project import Check, ColumnDoc, SqlModel, SqlProject
 from resources.warehouse.build import ModelResult
+from resources.warehouse.changes import Audit
 from resources.warehouse.checking import CheckResult
 
 OWNER = "team:data"
 _CODE = re.compile(r"((?<!`)`[^`]+`(?!`))")
 _MARKS = re.compile(r"[\\`*<>\[\]~&]")
+AS_BUILT_WHOLE = "as_built_whole"
+_AS_BUILT_WHOLE = (
+    "The last whole build found every row as the runs that build only what changed had left it. Where it does not, the whole build "
+    "stands, and the declaration of what the model reads is wrong (docs/how-to/build-a-model-in-part.md)."
+)
 _BUILT = {"whole": "whole", "part": "in part: what changed", "left": "not: nothing it reads changed"}
 SAMPLE_ROWS = 20
 """Rows shown with a failed check: enough to see the pattern, small enough for an event."""
@@ -46,6 +52,11 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
             dg.AssetCheckSpec(check.name, asset=key, description=check.description, blocking=check.severity == "error")
             for key, declared in checks.items()
             for check in declared
+        ]
+        + [
+            dg.AssetCheckSpec(AS_BUILT_WHOLE, asset=key, description=_AS_BUILT_WHOLE)
+            for key, model in models.items()
+            if model.increment is not None
         ],
         can_subset=True,
         pool=WRITER_POOL,
@@ -53,8 +64,8 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
     )
     def build_schema(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         selected = [(key, model) for key, model in models.items() if key in context.selected_asset_keys]
-        is_incremental = context.run.tags.get(MODE_TAG) == INCREMENTAL
-        with builder(runtime, step, is_incremental=is_incremental) as session:
+        mode = context.run.tags.get(MODE_TAG)
+        with builder(runtime, step, is_incremental=mode == INCREMENTAL, is_audited=mode == FULL) as session:
             built: dict[str, ModelResult] = {}
             for number, (_, model) in enumerate(selected):
                 runtime.report(Progress(step, model.name, number, len(selected)))
@@ -76,7 +87,12 @@ def schema_assets(runtime: Runtime, schema: str, *, extra_metadata: ExtraMetadat
                         "dagster/column_schema": _table_schema(model.columns, built[model.name].columns),
                         **extra.get(model.name, {}),
                     },
-                    check_results=[check_result(key, result) for result in session.run_checks(wanted)],
+                    check_results=[check_result(key, result) for result in session.run_checks(wanted)]
+                    + (
+                        [_audit_result(key, built[model.name].audit)]
+                        if dg.AssetCheckKey(key, AS_BUILT_WHOLE) in context.selected_asset_check_keys
+                        else []
+                    ),
                 )
 
     return build_schema
@@ -125,6 +141,22 @@ def check_result(key: dg.AssetKey, result: CheckResult) -> dg.AssetCheckResult:
         severity=severity,
         description=None if result.is_ok else f"{result.failing_qty} rows break it: {result.check.description}",
         metadata=metadata,
+    )
+
+
+def _audit_result(key: dg.AssetKey, audit: Audit | None) -> dg.AssetCheckResult:
+    """What the last whole build found of what runs in part had left. Nothing is known before the second night."""
+    differing_qty = audit.differing_qty if audit is not None else 0
+    return dg.AssetCheckResult(
+        passed=differing_qty == 0,
+        asset_key=key,
+        check_name=AS_BUILT_WHOLE,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{differing_qty} rows differed; they are right since" if differing_qty else None,
+        metadata={
+            "differing rows": differing_qty,
+            "audited": str(audit.audited_at) if audit is not None else "not yet",
+        },
     )
 
 

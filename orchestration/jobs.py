@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from assets.names import INCREMENTAL, MODE_TAG, TRANSMISSION, read_step
+from assets.names import FULL, INCREMENTAL, MODE_TAG, TRANSMISSION, read_step
 
 NIGHTLY_FULL, HOURLY_INCREMENTAL = "nightly_full", "hourly_incremental"
 ORDER_TRANSMISSION = TRANSMISSION
@@ -64,7 +64,7 @@ def jobs(system_codes: Iterable[str], *, apart: Sequence[dg.AssetKey] = ()) -> l
             config=full_config(system_codes),
             executor_def=dg.in_process_executor,
             description="Read every system whole, so that deletes and changes no cursor shows are seen; rebuild and publish.",
-            tags={MODE_TAG: "full"},
+            tags={MODE_TAG: FULL},
         ),
         dg.define_asset_job(
             HOURLY_INCREMENTAL,

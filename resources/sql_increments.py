@@ -17,7 +17,7 @@ from sqlglot.errors import ParseError, TokenError
 THIS = "this"
 CLOCK = "meta.run_clock"
 BEFORE, NOW = "before_at", "now_at"
-_KEYS = frozenset({"key", "slices", "whole", "clock"})
+_KEYS = frozenset({"key", "slices", "whole", "clock", "sums"})
 _SLICE_KEYS = frozenset({"rows", "by", "of", "its", "when", "added"})
 _DIALECT = "duckdb"
 
@@ -61,12 +61,17 @@ class ClockRule:
 
 @dataclass(frozen=True)
 class Increment:
-    """A model that can be built for some of its keys. ``whole``: inputs of which any change rebuilds it all."""
+    """A model that can be built for some of its keys. ``whole``: inputs of which any change rebuilds it all.
+
+    ``sums``: the model only groups rows and adds up these columns, whole numbers of which one counts rows; its other columns name
+    the group. Its key then is one of its inputs, and no column of its own.
+    """
 
     key: tuple[str, ...]
     slices: tuple[Slice, ...]
     whole: tuple[str, ...] = ()
     clock: tuple[ClockRule, ...] = ()
+    sums: tuple[str, ...] = ()
 
     def slices_of(self, table: str) -> list[tuple[int, Slice]]:
         """The slices of one input, each with its place."""
@@ -95,6 +100,7 @@ def read_increment(
         slices=tuple(_slice(one) for one in declared["slices"]),
         whole=tuple(declared.get("whole") or ()),
         clock=tuple(ClockRule(one["rows"], one["where"]) for one in declared.get("clock") or ()),
+        sums=_listed(declared["sums"]) if "sums" in declared else (),
     )
 
 
@@ -116,9 +122,14 @@ def _mistakes(declared: Any, refs: Sequence[str], selected: Sequence[str]) -> It
     if unknown := sorted(set(declared) - _KEYS):
         yield f"unknown key {', '.join(unknown)}; expected {', '.join(sorted(_KEYS))}"
     key = _listed(declared["key"])
-    for column in key:
+    sums = _listed(declared["sums"]) if "sums" in declared else ()
+    for column in sums or key:
         if column not in selected:
-            yield f"key column {column} is not selected"
+            yield f"column {column} is not selected"
+    if sums and (
+        declared.get("clock") or any(isinstance(one, dict) and set(one) != {"rows", "by"} for one in declared["slices"])
+    ):
+        yield "sums are kept of inputs that hold the key themselves: slices have rows and by alone, and there is no clock"
     named: list[str] = []
     for place, one in enumerate(declared["slices"], 1):
         problem = _slice_mistake(one, key, refs, named)

@@ -27,6 +27,7 @@ _TABLES = """
 create schema if not exists increment;
 create table if not exists increment.table_state (table_name varchar, version bigint, whole_version bigint);
 create table if not exists increment.model_state (model varchar, signature varchar, clock_at timestamptz);
+create table if not exists increment.audit (model varchar, audited_at timestamptz, differing_qty bigint);
 create table if not exists increment.consumed (model varchar, input varchar, version bigint);
 create table if not exists increment.check_state (
     model varchar, name varchar, signature varchar, failing_qty bigint, read_tables varchar[], read_versions bigint[]
@@ -51,6 +52,14 @@ class ModelState:
     consumed: Mapping[str, int]
 
 
+@dataclass(frozen=True)
+class Audit:
+    """What a whole build found of a table that runs in part had left: rows that only one of both has. ``audited_at``: the run's clock."""
+
+    audited_at: datetime | None
+    differing_qty: int
+
+
 class Book:
     """The state of all tables and models, read once per session: the session holds the writer's lock, so nobody else changes it."""
 
@@ -70,6 +79,12 @@ class Book:
             model: ModelState(signature, clock_at, consumed.get(model, {}))
             for model, signature, clock_at in con.execute(
                 "select model, signature, clock_at from increment.model_state"
+            ).fetchall()
+        }
+        self._audits = {
+            model: Audit(audited_at, differing_qty)
+            for model, audited_at, differing_qty in con.execute(
+                "select model, audited_at, differing_qty from increment.audit"
             ).fetchall()
         }
         self._logs: dict[str, set[str]] = {}
@@ -105,6 +120,16 @@ class Book:
                 [name, list(state.consumed), list(state.consumed.values())],
             )
         self._models[name] = state
+
+    def audit(self, name: str) -> Audit | None:
+        """What the last audit of a model found; None when there was none."""
+        return self._audits.get(name)
+
+    def keep_audit(self, name: str, audit: Audit) -> None:
+        """Note what an audit found, in the caller's transaction."""
+        self._con.execute("delete from increment.audit where model = ?", [name])
+        self._con.execute("insert into increment.audit values (?, ?, ?)", [name, audit.audited_at, audit.differing_qty])
+        self._audits[name] = audit
 
     def changed_whole(self, table: str, columns: Collection[str] | None) -> None:
         """Note that any row of a table may have changed, and begin an empty log of ``columns``, in the caller's transaction.
@@ -142,7 +167,7 @@ class Book:
         log = log_name(table)
         for query, is_added in rows:
             self._con.execute(
-                f"insert into {log} by name select distinct {_listed(columns)} {is_added} as {IS_ADDED}, {version} as {VERSION} "
+                f"insert into {log} by name select {_listed(columns)} {is_added} as {IS_ADDED}, {version} as {VERSION} "
                 f"from ({query})"
             )
         if self._count(log) > max(LOG_ALWAYS_ROWS, LOG_SHARE * self._count(quoted(table))):

@@ -17,8 +17,9 @@ import duckdb
 from resources.given_tables import quoted
 from resources.sql_increments import CLOCK, Increment
 from resources.sql_project import SqlModel, SqlProject
-from resources.warehouse.changes import Book, ModelState, TableState, given_columns, log_since
+from resources.warehouse.changes import Audit, Book, ModelState, TableState, given_columns, log_since
 from resources.warehouse.slices import NEW_ROWS, OLD_ROWS, ROW_ID, Slices
+from resources.warehouse.sums import make_sums
 
 REVISION = 1
 """Grows when a table that an earlier release built in part must be built whole once."""
@@ -114,8 +115,10 @@ class PartBuilder:
             logs = {table: log_since(table, state.consumed[table]) for table in changed}
             if slices.has_only_added(logs):
                 touched = slices.find_keys(logs, is_clock_moved=is_clock_moved)
-                if touched <= max(1, self._whole_share * self._count(work.table)):
-                    return self._put_keys(work, slices, touched)
+                if touched <= max(1, self._whole_share * self._rows_of_keys(work)):
+                    return (
+                        self._put_sums(work, slices, logs) if increment.sums else self._put_keys(work, slices, touched)
+                    )
         return self._put_compared(work) if self._is_worth_comparing(model) else None
 
     def _is_worth_comparing(self, model: SqlModel) -> bool:
@@ -123,6 +126,39 @@ class PartBuilder:
             return False
         limit = COMPARED_ROWS if model.name in self._project.leads_to_parts else ALWAYS_COMPARED_ROWS
         return self._count(quoted(model.name)) <= limit
+
+    def audit(self, model: SqlModel) -> Audit:
+        """Build a model whole beside its table, and compare. Where they differ the whole build stands in its place, and is noted as such.
+
+        Equal tables are known by the number of their rows and the sum of the rows' hashes.
+        """
+        con, work = self._con, self._work(model)
+        con.execute(f"create or replace temp table {NEW_ROWS} as\n{model.sql}")
+        is_equal = self._fingerprint(model, work.table) == self._fingerprint(model, NEW_ROWS)
+        audit = Audit(self._clock_at, 0 if is_equal else self._differences(work.table))
+        con.execute("begin")
+        try:
+            if audit.differing_qty:
+                con.execute(f"delete from {work.table}")
+                con.execute(f"insert into {work.table} by name select * from {NEW_ROWS}")
+                if is_apart(model):
+                    con.execute("commit; begin")
+                self.note_whole(model)
+            self._book.keep_audit(model.name, audit)
+            con.execute("commit")
+        except BaseException:
+            con.execute("rollback")
+            raise
+        con.execute(f"drop table {NEW_ROWS}")
+        return audit
+
+    def _fingerprint(self, model: SqlModel, relation: str) -> tuple[int, ...]:
+        columns = ", ".join(f'"{column}"' for column in model.columns)
+        return tuple(
+            self._con.execute(
+                f"select count(*), coalesce(sum(cast(hash({columns}) as hugeint)), 0) from {relation}"
+            ).fetchall()[0]
+        )
 
     def note_whole(self, model: SqlModel) -> None:
         """Note that a model was built whole and that any of its rows may have changed, in the caller's transaction."""
@@ -175,6 +211,26 @@ class PartBuilder:
             raise
         return Change("part", differing, version)
 
+    def _put_sums(self, work: _Work, slices: Slices, logs: Mapping[str, str]) -> Change:
+        """Take off what the touched keys gave, and put on what they give."""
+        con = self._con
+        make_sums(con, self._project, work.model, slices, logs)
+        differing = self._differences(f"(select * exclude ({ROW_ID}) from {OLD_ROWS})")
+        if not differing:
+            self._commit_state(work)
+            return Change("part", 0)
+        version = self._book.table(work.model.name).version
+        con.execute(f"create or replace temp table {CHANGED_ROWS} as from {NEW_ROWS}")
+        con.execute("begin")
+        try:
+            con.execute(f"delete from {work.table} where rowid in (select {ROW_ID} from {OLD_ROWS})")
+            con.execute(f"insert into {work.table} by name select * from {NEW_ROWS}")
+            self._log(work)
+        except BaseException:
+            con.execute("rollback")
+            raise
+        return Change("part", differing, version)
+
     def _put_compared(self, work: _Work) -> Change:
         """Build a model whole, and say which of its rows differ from those before."""
         con = self._con
@@ -214,6 +270,14 @@ class PartBuilder:
         self._con.execute("begin")
         self._book.keep_model(work.model.name, work.done)
         self._con.execute("commit")
+
+    def _rows_of_keys(self, work: _Work) -> int:
+        """About how many keys there are: rows of the table, or where it holds sums, of what it sums up."""
+        increment = work.model.increment
+        tables = (
+            [one.rows for one in increment.slices] if increment is not None and increment.sums else [work.model.name]
+        )
+        return max(self._count(quoted(table)) for table in tables)
 
     def _count(self, relation: str) -> int:
         return int(self._con.execute(f"select count(*) from {relation}").fetchall()[0][0])

@@ -82,8 +82,8 @@ class Slices:
                 )
         return cut
 
-    def query(self, cut: Mapping[str, str]) -> str:
-        """The model's own query over the slices, for the touched keys only."""
+    def over(self, cut: Mapping[str, str]) -> str:
+        """The model's own query over the slices."""
 
         def over_slice(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Table) and (name := cut.get(f"{node.db}.{node.name}")) is not None:
@@ -92,13 +92,14 @@ class Slices:
                 return rows.subquery(alias=node.alias or node.name)
             return node
 
-        sliced = self.model.expression.transform(over_slice).sql(dialect=DIALECT)
-        return f"select t.* from {self._matching(f'({sliced})', self.increment.key, KEYS, is_null_a_key=True)}"
+        return self.model.expression.transform(over_slice).sql(dialect=DIALECT)
 
     def make_rows(self) -> None:
         """Make the tables of the touched keys' rows as they stand, and as they are to be."""
         cut = self.cut()
-        self.con.execute(f"create or replace temp table {NEW_ROWS} as {self.query(cut)}")
+        # Slices may hold rows of more keys: only the touched ones' rows come out whole.
+        touched = self._matching(f"({self.over(cut)})", self.increment.key, KEYS, is_null_a_key=True)
+        self.con.execute(f"create or replace temp table {NEW_ROWS} as select t.* from {touched}")
         source = self._matching(self.table, self.increment.key, KEYS, is_null_a_key=True)
         self.con.execute(f"create or replace temp table {OLD_ROWS} as select t.rowid as {ROW_ID}, t.* from {source}")
         for name in cut.values():

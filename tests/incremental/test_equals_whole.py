@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from resources.given_tables import quoted
 from resources.sql_project import SqlProject
 from resources.warehouse import Warehouse
-from resources.warehouse.build import run_models
+from resources.warehouse.build import ModelBuilder
+from resources.warehouse.checking import run_check
 from tests.incremental.history import ENTITIES, Life
 
 ALWAYS_IN_PART = 1e9
@@ -54,12 +55,35 @@ def differences(con: duckdb.DuckDBPyConnection, project: SqlProject) -> dict[str
     return found
 
 
+def run(con: duckdb.DuckDBPyConnection, project: SqlProject, *, is_incremental: bool) -> dict[tuple[str | None, str], int]:
+    """One run: all models, all checks. Gives check -> rows that break it, as told."""
+    builder = ModelBuilder(con, project, is_incremental=is_incremental, whole_share=ALWAYS_IN_PART)
+    for model in project.models.values():
+        builder.build(model)
+    told = {(check.model, check.name): builder.run_check(check).failing_qty for check in project.all_checks()}
+    builder.close()
+    return told
+
+
+def misjudged(
+    con: duckdb.DuckDBPyConnection, project: SqlProject, told: dict[tuple[str | None, str], int]
+) -> dict[tuple[str | None, str], tuple[int, int]]:
+    """Check -> rows told, and rows that do break it, where these differ."""
+    found = {}
+    for check in project.all_checks():
+        key = (check.model, check.name)
+        failing_qty = run_check(con, check).failing_qty
+        if told[key] != failing_qty:
+            found[key] = (told[key], failing_qty)
+    return found
+
+
 def live(life: Life, project: SqlProject, steps: Sequence[Step]) -> None:
-    """Go through the steps, a run after each; every table is compared after every run."""
+    """Go through the steps, a run after each; every table is compared after every run, every check after the last."""
     for entity in ENTITIES:
         life.change(entity, 1, 16)
     life.set_clock(0)
-    run_models(life.con, project)
+    told = run(life.con, project, is_incremental=False)
     for number, step in enumerate(steps, 1):
         for change in step.changes:
             match change.kind:
@@ -70,9 +94,11 @@ def live(life: Life, project: SqlProject, steps: Sequence[Step]) -> None:
                 case _:
                     life.delete(change.entity, change.seed)
         life.set_clock(step.hours)
-        run_models(life.con, project, is_incremental=True, whole_share=ALWAYS_IN_PART)
+        told = run(life.con, project, is_incremental=True)
         found = differences(life.con, project)
         assert not found, f"after step {number}: model -> (rows too many, rows too few): {found}"
+    wrong = misjudged(life.con, project, told)
+    assert not wrong, f"check -> (rows told, rows that break it): {wrong}"
 
 
 CHANGES = st.builds(
