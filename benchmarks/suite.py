@@ -29,5 +29,5 @@ SUITE: tuple[Entry, ...] = (
         full=("--lines 400000", "--lines 2000000 --seconds 10"),
     ),
     Entry("partitions", small=("--orders 4000 --runs 1",), full=("--orders 100000 --by week",)),
-    Entry("stack", small=("--lines 20000 --runs 1",), full=("--lines 100000", "--lines 1000000")),
+    Entry("stack", small=("--lines 5000 --runs 1",), full=("--lines 20000", "--lines 100000", "--lines 1000000")),
 )
