@@ -13,7 +13,19 @@ import numpy as np
 import polars as pl
 
 from benchmarks.drops import drop
-from benchmarks.harness import Line, Outcome, common_arguments, cpu_clock, measure, report, run_job_if_asked
+from benchmarks.environments import environment
+from benchmarks.harness import (
+    Goal,
+    Line,
+    Outcome,
+    Side,
+    common_arguments,
+    cpu_clock,
+    measure,
+    measure_interleaved,
+    report,
+    run_job_if_asked,
+)
 
 MODULE = "benchmarks.csv_feed"
 _HEADER = b"tarif;article;prix;tva;ttc;debut;fin;devise\n"
@@ -84,11 +96,20 @@ def main() -> None:
     arguments = parser.parse_args()
     if run_job_if_asked(arguments, job):
         return
+    size = f"{arguments.rows:,} rows, {arguments.bad_share:.2%} bad"
+    goals = [Goal("rows_per_cpu_s", 900_000, at_least=True, applies=arguments.rows >= 5_000_000)]
     with tempfile.TemporaryDirectory() as folder:
         write_file(Path(folder), arguments.rows, bad_share=arguments.bad_share, seed=arguments.seed)
-        runs = measure(MODULE, {"drops": folder}, runs=arguments.runs, profile=arguments.profile)
-    size = f"{arguments.rows:,} rows, {arguments.bad_share:.2%} bad"
-    report([Line("csv_feed", size, runs)], as_json=arguments.json)
+        given = {"drops": folder}
+        if arguments.profile or not arguments.baselines:
+            runs = measure(MODULE, given, runs=arguments.runs, profile=arguments.profile)
+            report([Line("csv_feed", size, runs, goals)], as_json=arguments.json)
+            return
+        python = environment("files", arguments.environments)
+        sides = [Side("ours", given, module=MODULE), Side("pandas", given, script="pandas_csv.py", python=python)]
+        runs_of = measure_interleaved(sides, arguments.runs)
+    baseline = Line("csv_feed pandas, bad rows dropped", size, runs_of["pandas"])
+    report([Line("csv_feed", size, runs_of["ours"], goals, [baseline])], as_json=arguments.json)
 
 
 if __name__ == "__main__":

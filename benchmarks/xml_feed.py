@@ -8,10 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.drops import drop
-from benchmarks.harness import Line, Outcome, common_arguments, cpu_clock, measure, report, run_job_if_asked
+from benchmarks.environments import environment
+from benchmarks.harness import (
+    Goal,
+    Line,
+    Outcome,
+    Side,
+    common_arguments,
+    cpu_clock,
+    measure,
+    measure_interleaved,
+    report,
+    run_job_if_asked,
+)
 
 MODULE = "benchmarks.xml_feed"
 _CHUNK_ROWS = 10_000
+_XSD = Path(__file__).resolve().parents[1] / "resources/feeds/erp_catalogue.xsd"
+_BASELINE_ARTICLES = 20_000
+"""Above this the baseline would take minutes, and its cost only grows in line."""
 
 
 def write_file(folder: Path, articles: int, *, bad_share: float, seed: int) -> int:
@@ -48,11 +63,27 @@ def main() -> None:
     arguments = parser.parse_args()
     if run_job_if_asked(arguments, job):
         return
+    goals = [
+        Goal("work_rows_per_cpu_s", 25_000, at_least=True, applies=arguments.articles >= 200_000),
+        Goal("peak_rss_mb", 300),
+    ]
     with tempfile.TemporaryDirectory() as folder:
         size_bytes = write_file(Path(folder), arguments.articles, bad_share=arguments.bad_share, seed=arguments.seed)
-        runs = measure(MODULE, {"drops": folder}, runs=arguments.runs, profile=arguments.profile)
-    size = f"{size_bytes / 1e6:.0f} MB, {arguments.bad_share:.2%} bad"
-    report([Line("xml_feed", size, runs)], as_json=arguments.json)
+        size = f"{size_bytes / 1e6:.0f} MB, {arguments.bad_share:.2%} bad"
+        given = {"drops": folder}
+        if arguments.profile or not arguments.baselines or arguments.articles > _BASELINE_ARTICLES:
+            runs = measure(MODULE, given, runs=arguments.runs, profile=arguments.profile)
+            report([Line("xml_feed", size, runs, goals)], as_json=arguments.json)
+            return
+        python = environment("files", arguments.environments)
+        theirs = {**given, "xsd": str(_XSD)}
+        sides = [
+            Side("ours", given, module=MODULE),
+            Side("xmlschema", theirs, script="xmlschema_feed.py", python=python),
+        ]
+        runs_of = measure_interleaved(sides, arguments.runs)
+    baseline = Line("xml_feed xmlschema, lazy", size, runs_of["xmlschema"])
+    report([Line("xml_feed", size, runs_of["ours"], goals, [baseline])], as_json=arguments.json)
 
 
 def _article(number: int, is_bad: bool) -> str:

@@ -225,7 +225,7 @@ class Collector:
             if name == root:
                 tally.landed_qty += split.good.height
             good = split.good
-            if self.stream.change_tracking != "files":
+            if self.stream.change_tracking != "files" and _has_key_twice(good, keys):
                 # A set that moves while it is paged shows a row twice: the later sight of it counts, and it is no fault.
                 good = good.unique(["system_code", *keys], keep="last", maintain_order=True)
             if good.height:
@@ -349,6 +349,10 @@ class Collector:
             "attempts": 0,
             "created_at": self._now,
         }
+
+
+def _has_key_twice(frame: pl.DataFrame, keys: Sequence[str]) -> bool:
+    return frame.select("system_code", *keys).hash_rows().n_unique() < frame.height
 
 
 def file_of(position: str) -> str | None:

@@ -14,6 +14,8 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from resources.operations.tables import metadata
 
 POSTGRES_SCHEMA = "operations"
+IS_CLEAN = "is_clean"
+"""Option of an execution whose parameters went through :func:`clean` already."""
 _AS_THEY_ARE = frozenset({type(None), bool, int, float, bytes, datetime})
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite writer waits for another one before it gives up."""
@@ -53,13 +55,14 @@ def open_engine(url: str) -> Engine:
 
 
 def _writable(
-    _connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, _is_many: bool
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _is_many: bool
 ) -> tuple[str, Any]:
     """Parameters that every database takes: what systems say and files are called may hold what none stores as text."""
-    return statement, _clean(parameters)
+    is_clean = context is not None and context.execution_options.get(IS_CLEAN, False)
+    return statement, parameters if is_clean else clean(parameters)
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """PostgreSQL refuses NUL, both refuse half characters; either would lose the whole note for one character."""
     # Quarantine brings thousands of rows at once: the values that need nothing leave first.
     kind = type(value)
@@ -69,9 +72,9 @@ def _clean(value: Any) -> Any:
         cleaned = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
         return cleaned if cleaned.isascii() else cleaned.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {name: _clean(one) for name, one in value.items()}
+        return {name: clean(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)([_clean(one) for one in value])
+        return type(value)([clean(one) for one in value])
     return value
 
 
