@@ -199,8 +199,7 @@ class Book:
 
 def open_book(con: duckdb.DuckDBPyConnection) -> Book:
     """The book of this warehouse, begun where there is none."""
-    if not is_followed(con):
-        con.execute(_TABLES)
+    con.execute(_TABLES)
     return Book(con)
 
 
@@ -208,7 +207,7 @@ def is_followed(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether changes are followed in this warehouse: not before its first build."""
     found = con.execute(
         "select count(*) from duckdb_tables() where database_name = current_database() and schema_name = ?"
-        " and table_name = 'check_state'",
+        " and table_name = 'audit'",
         [SCHEMA],
     ).fetchall()
     return bool(found[0][0])
