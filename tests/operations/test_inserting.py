@@ -15,6 +15,23 @@ from resources.operations.inserting import FEW_ROWS, insert_many
 AT = datetime(2026, 5, 18, 10, tzinfo=timezone(timedelta(hours=2)))
 
 
+EXTRACT = {
+    "extract_id": "E1",
+    "run_id": "run",
+    "system_code": "erp",
+    "stream": "prices",
+    "kind": "read",
+    "outcome": "complete",
+    "is_full": True,
+    "is_loadable": False,
+    "landed_qty": 0,
+    "bytes": 0,
+    "duration_s": 0.0,
+    "quarantined_qty": 0,
+    "started_at": AT,
+}
+
+
 def refused(number: int) -> dict[str, Any]:
     reasons = ["a nul \0 in it", "half a character \ud83d", "né d'été", "plain"]
     return {
@@ -43,7 +60,7 @@ def stored(folder: Path, rows: list[dict[str, Any]]) -> list[Any]:
     folder.mkdir()
     engine = open_engine(f"sqlite:///{folder}/operations.sqlite")
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+        connection.execute(sa.insert(t.extract).values(EXTRACT))
         if len(rows) > FEW_ROWS:
             insert_many(connection, t.quarantine, rows)
         for row in rows if len(rows) <= FEW_ROWS else ():
