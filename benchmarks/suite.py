@@ -19,10 +19,22 @@ class Entry:
 
 
 SUITE: tuple[Entry, ...] = (
-    Entry("extraction", small=("--orders 5000 --runs 2",), full=("--orders 10000", "--orders 100000")),
+    Entry(
+        "extraction",
+        small=("--orders 5000 --runs 2",),
+        full=(
+            "--orders 10000",
+            "--orders 100000",
+            "--orders 100000 --latency-ms 50",
+            "--orders 100000 --latency-ms 200",
+        ),
+    ),
     Entry("csv_feed", small=("--rows 200000",), full=("--rows 500000", "--rows 5000000")),
-    Entry("xml_feed", small=("",), full=("--articles 20000", "--articles 200000")),
+    Entry("xml_feed", small=("",), full=("--articles 200000", "--articles 3100000")),
+    Entry("jsonl_feed", small=("",), full=("", "--tickets 1000000")),
     Entry("contracts", small=("--rows 500000",), full=("--rows 1000000", "--rows 10000000")),
+    Entry("plan_diff", small=("",), full=("--listings 500000", "--listings 5000000")),
+    Entry("main_job", small=("--lines 20000 --runs 1",), full=("--lines 1000000 --lines 10000000",)),
     Entry(
         "publishing",
         small=("--lines 200000 --runs 1 --seconds 3",),
