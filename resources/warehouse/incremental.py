@@ -268,8 +268,12 @@ class PartBuilder:
 
     def _commit_state(self, work: _Work) -> None:
         self._con.execute("begin")
-        self._book.keep_model(work.model.name, work.done)
-        self._con.execute("commit")
+        try:
+            self._book.keep_model(work.model.name, work.done)
+            self._con.execute("commit")
+        except BaseException:
+            self._con.execute("rollback")
+            raise
 
     def _rows_of_keys(self, work: _Work) -> int:
         """About how many keys there are: rows of the table, or where it holds sums, of what it sums up."""

@@ -55,7 +55,9 @@ def differences(con: duckdb.DuckDBPyConnection, project: SqlProject) -> dict[str
     return found
 
 
-def run(con: duckdb.DuckDBPyConnection, project: SqlProject, *, is_incremental: bool) -> dict[tuple[str | None, str], int]:
+def run(
+    con: duckdb.DuckDBPyConnection, project: SqlProject, *, is_incremental: bool
+) -> dict[tuple[str | None, str], int]:
     """One run: all models, all checks. Gives check -> rows that break it, as told."""
     builder = ModelBuilder(con, project, is_incremental=is_incremental, whole_share=ALWAYS_IN_PART)
     for model in project.models.values():
