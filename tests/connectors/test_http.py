@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ import requests
 
 from resources.connectors.prestashop.client import judge as judge_prestashop
 from resources.connectors.sdk.auth import BasicAuth, OAuth1
-from resources.connectors.sdk.http import HttpClient, RetryPolicy, TokenBucket, retry_after_s
+from resources.connectors.sdk.http import HttpClient, RetryPolicy, SessionFactory, TokenBucket, retry_after_s
 from resources.connectors.woocommerce.client import judge as judge_woocommerce
 from resources.errors import EtalonError, PermanentError, RetryableError
 from tests.connectors.transport import Call, Reply, recorded_reply, session_factory
@@ -40,8 +41,13 @@ class Time:
         return self.now
 
 
-def client(replies: list[Reply], time: Time, **changes: Any) -> tuple[HttpClient, list[Call]]:
-    """A client of a shop that gives these replies, the last one again and again."""
+def client(
+    replies: list[Reply],
+    time: Time,
+    spied: Callable[[SessionFactory], SessionFactory] = lambda factory: factory,
+    **changes: Any,
+) -> tuple[HttpClient, list[Call]]:
+    """A client of a shop that gives these replies, the last one again and again. ``spied`` may watch its sessions."""
     calls: list[Call] = []
 
     def shop(call: Call) -> Reply:
@@ -52,7 +58,7 @@ def client(replies: list[Reply], time: Time, **changes: Any) -> tuple[HttpClient
         "system_code": "shop",
         "auth": BasicAuth("topsecretkey"),
         "clock": lambda: datetime(2026, 5, 18, 10, 0, tzinfo=UTC),
-        "session_factory": session_factory(shop),
+        "session_factory": spied(session_factory(shop)),
         "sleep": time.sleep,
         "monotonic": time.monotonic,
         "jitter": lambda: 0.0,
@@ -213,17 +219,32 @@ def test_an_error_never_holds_a_secret(auth: Any, trouble: Reply) -> None:
 
 def test_each_thread_has_its_own_session_and_time_outs_are_always_given(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    original = requests.Session.request
+    sessions: list[requests.Session] = []
 
-    def spy(self: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
-        seen.append((options["timeout"], self.trust_env, options["allow_redirects"]))
-        return original(self, method, url, **options)
+    def spied(factory: SessionFactory) -> SessionFactory:
+        def make() -> requests.Session:
+            session = factory()
+            sessions.append(session)
+            adapter = session.get_adapter("https://shop.example")
+            send = adapter.send
 
-    monkeypatch.setattr(requests.Session, "request", spy)
-    http, _ = client([GOOD, GOOD], Time(), timeout_s=30.0)
+            def spy(request: requests.PreparedRequest, **options: Any) -> requests.Response:
+                seen.append((options["timeout"], options["verify"], dict(options["proxies"])))
+                return send(request, **options)
+
+            monkeypatch.setattr(adapter, "send", spy)
+            return session
+
+        return make
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    http, _ = client([GOOD] * 3, Time(), timeout_s=30.0, spied=spied)
     get(http)
     http.send("POST", "/api/orders", b"{}", content_type="application/json", parse=msgspec.json.decode)
-    assert seen == [((10.0, 30.0), False, False)] * 2
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(get, http).result()
+    assert seen == [((10.0, 30.0), True, {})] * 3
+    assert [session.trust_env for session in sessions] == [False, False]
 
 
 @pytest.mark.parametrize(

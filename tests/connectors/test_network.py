@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from resources.connectors.sdk.http import HttpClient, RetryPolicy, network_options
 from resources.errors import ConfigurationError, EtalonError, PermanentError, RetryableError
+from sandbox.servers.http import LoopbackServer, Request, Response
 
 PASSWORD = "proxypassword"
 
@@ -154,6 +155,22 @@ def test_a_proxy_that_refuses_is_named_without_its_password(proxy: Server) -> No
         get(client("https://shop.example", proxy=declared))
     assert "proxy" in (caught.value.action or "")
     assert PASSWORD not in str(caught.value)
+
+
+def test_a_cookie_that_the_system_sets_goes_with_the_next_readings() -> None:
+    """A load balancer keeps a client on one machine by it."""
+    cookies: list[str] = []
+
+    def answer(request: Request) -> Response:
+        cookies.append(request.headers.get("cookie", ""))
+        return Response(200, [("Set-Cookie", "node=7; Path=/")] if len(cookies) == 1 else [], b'{"ok": true}')
+
+    server = LoopbackServer(answer)
+    http = client(server.start())
+    for _ in range(3):
+        get(http)
+    server.stop()
+    assert cookies == ["", "node=7", "node=7"]
 
 
 def test_the_companys_own_authority_is_believed(secure: Server, authority: Path) -> None:

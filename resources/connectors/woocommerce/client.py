@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -207,47 +206,58 @@ class WooClient:
         first: tuple[NumberedPages, Page[T]],
         row_id: Callable[[T], int],
         announce: Callable[[int], None] = lambda qty: None,
-        beside: Callable[[Page[T]], Page[T]] = lambda page: page,
-        prepare: Callable[[Page[T]], Page[T]] = lambda page: page,
+        beside: Callable[[Page[T]], Page[T]] | None = None,
     ) -> Iterator[Page[T]]:
         """Every page, in order, each row once, whatever appears or disappears meanwhile.
 
-        In the page's own thread, ``beside`` reads what the page needs from elsewhere, and ``prepare`` puts its rows into another
-        form, so that rows do not wait for their turn as objects. ``announce`` is told the total again when the shop raises it
-        while we read.
+        ``beside`` reads, in the page's own thread, what the page needs from elsewhere. Without it the threads only read, and pages
+        are decoded in the caller's: threads that decode at the same time take turns all the same, at twice the cost.
+        ``announce`` is told the total again when the shop raises it while we read.
         """
         pages, page_one = first
         seen: set[int] = set()
 
-        def ready(page: Page[T]) -> tuple[Page[T], list[int]]:
-            page = beside(page)
-            return prepare(page), [row_id(row) for row in page.decoded.rows]
+        def whole(number: int) -> tuple[Page[T], int, int]:
+            return self._page(number, path, params, decoder, None, name, stream)
 
-        def fetch(number: int) -> tuple[Page[T], list[int], int, int]:
-            page, total, row_qty = self._page(number, path, params, decoder, None, name, stream)
-            return *ready(page), total, row_qty
+        def with_beside(number: int) -> tuple[Page[T], int, int]:
+            page, total, row_qty = whole(number)
+            return (beside(page) if beside else page), total, row_qty
 
-        def unseen(page: Page[T], ids: list[int]) -> Page[T]:
-            if seen.isdisjoint(ids) and len(set(ids)) == len(ids):
-                seen.update(ids)
-                return page
-            if len(page.decoded.rows) != len(ids):  # they are in another form by now
-                page = replace(page, decoded=decoder.decode(page.body))
-            return prepare(self._unseen(page, ids, seen))
+        def received(number: int) -> tuple[int, Answer[bytes]]:
+            return number, self._asked(number, path, params, bytes, stream)
 
-        yield unseen(*ready(page_one))
+        def decoded(answered: tuple[int, Answer[bytes]]) -> tuple[Page[T], int, int]:
+            number, answer = answered
+            try:
+                value = decoder.decode(answer.body)
+            except msgspec.DecodeError:
+                return whole(number)  # cut short or of another shape: asked again, as often as that helps
+            page = Page(f"{name} page {number}", answer.body, value)
+            return page, self._total(answer, path, stream), value.received_qty
+
+        def following() -> Iterator[tuple[Page[T], int, int]]:
+            if beside is not None:
+                return in_order(pages.following(), with_beside, workers=self._workers)
+            return map(decoded, in_order(pages.following(), received, workers=self._workers))
+
+        yield self._unseen(beside(page_one) if beside else page_one, row_id, seen)
         while True:
             while pages.has_more:
-                for page, ids, total, row_qty in in_order(pages.following(), fetch, workers=self._workers):
+                for page, total, row_qty in following():
                     pages.update_state(total, row_qty)
-                    yield unseen(page, ids)
+                    yield self._unseen(page, row_id, seen)
             announce(pages.announced_qty or 0)
             if not pages.needs_another_pass(len(seen)):
                 return
 
     @staticmethod
-    def _unseen(page: Page[T], ids: Sequence[int], seen: set[int]) -> Page[T]:
+    def _unseen(page: Page[T], row_id: Callable[[T], int], seen: set[int]) -> Page[T]:
         decoded = page.decoded
+        ids = [row_id(row) for row in decoded.rows]
+        if seen.isdisjoint(ids) and len(set(ids)) == len(ids):
+            seen.update(ids)
+            return page
         rows: list[T] = []
         positions: list[int] = []
         for row, position, identity in zip(decoded.rows, decoded.positions, ids, strict=True):
@@ -267,9 +277,20 @@ class WooClient:
         name: str,
         stream: str,
     ) -> tuple[Page[T], int, int]:
-        asked = {**params, "orderby": "id", "order": "asc", "page": str(number), "per_page": str(self._page_size)}
-        answer = self.get(path, asked, decoder.decode, stream=stream)
+        answer = self._asked(number, path, params, decoder.decode, stream)
         row_qty = answer.value.received_qty
+        total = self._total(answer, path, stream)
+        if pages is not None:
+            pages.update_state(total, row_qty)
+        return Page(f"{name} page {number}", answer.body, answer.value), total, row_qty
+
+    def _asked(
+        self, number: int, path: str, params: Mapping[str, str], parse: Callable[[bytes], T], stream: str
+    ) -> Answer[T]:
+        asked = {**params, "orderby": "id", "order": "asc", "page": str(number), "per_page": str(self._page_size)}
+        return self.get(path, asked, parse, stream=stream)
+
+    def _total(self, answer: Answer[Any], path: str, stream: str) -> int:
         total_text = answer.headers.get("X-WP-Total", "")
         if not total_text.isdigit():
             raise PermanentError(
@@ -277,7 +298,4 @@ class WooClient:
                 where=Where(system_code=self._system_code, stream=stream, request_id=answer.request_id),
                 action="something between us and the shop (a cache, a proxy, a security plugin) removes X-WP-Total: let it through",
             )
-        total = int(total_text)
-        if pages is not None:
-            pages.update_state(total, row_qty)
-        return Page(f"{name} page {number}", answer.body, answer.value), total, row_qty
+        return int(total_text)

@@ -392,7 +392,7 @@ class WooCommerceConnector:
         decoder: RowDecoder[Any],
         watermark_at: datetime,
         to_batch: Callable[[list[Page[Any]]], Batch],
-        beside: Callable[[Page[Any]], Page[Any]] = lambda page: page,
+        beside: Callable[[Page[Any]], Page[Any]] | None = None,
         prepare: Callable[[Page[Any]], Page[Any]] = lambda page: page,
     ) -> Reading:
         first = self._client.first_page(path, params, decoder, name=stream.name, stream=stream.name)
@@ -401,10 +401,8 @@ class WooCommerceConnector:
         def raise_to(qty: int) -> None:
             reading.announced_qty = qty
 
-        pages = self._pages(
-            path, params, decoder, stream.name, _row_id, first=first, announce=raise_to, beside=beside, prepare=prepare
-        )
-        reading.batches = batches(pages, to_batch)
+        pages = self._pages(path, params, decoder, stream.name, _row_id, first=first, announce=raise_to, beside=beside)
+        reading.batches = batches(map(prepare, pages), to_batch)
         return reading
 
     def _pages(
@@ -417,8 +415,7 @@ class WooCommerceConnector:
         *,
         first: tuple[NumberedPages, Page[T]] | None = None,
         announce: Callable[[int], None] = lambda qty: None,
-        beside: Callable[[Page[T]], Page[T]] = lambda page: page,
-        prepare: Callable[[Page[T]], Page[T]] = lambda page: page,
+        beside: Callable[[Page[T]], Page[T]] | None = None,
     ) -> Iterator[Page[T]]:
         return self._client.all_pages(
             path,
@@ -430,7 +427,6 @@ class WooCommerceConnector:
             row_id=row_id,
             announce=announce,
             beside=beside,
-            prepare=prepare,
         )
 
     # ------------------------------------------------------------ mappings
