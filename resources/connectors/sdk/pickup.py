@@ -5,14 +5,17 @@ Files are never moved, changed or deleted. What is in them is the readers' busin
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +26,7 @@ from resources.connectors.sdk.stream import FileOutcome, PartEnd, SeenFile
 from resources.connectors.sdk.text_rows import FileIdentity
 
 MARKER, ACKNOWLEDGEMENTS = ".done", "ack"
+_STAMP = "%Y%m%d%H%M%S"
 _HASH_BYTES = 1 << 20
 GAP = "sequence gap in"
 """How a fault about numbers that never came begins."""
@@ -88,16 +92,27 @@ class PickUp:
 
 def identify(name: str, feed: Feed) -> tuple[FileIdentity, str, int] | None:
     """(identity, sequence scope, sequence) of a file of this feed; None for any other name."""
-    scope = "(_[A-Za-z0-9-]+)" if feed.has_scope else "()"
-    match = re.fullmatch(rf"{re.escape(feed.prefix)}{scope}_(\d{{6}})_(\d{{14}})\.{re.escape(feed.extension)}", name)
-    if match is None:
+    parts = _parts(name, feed)
+    if parts is None:
         return None
+    scope, sequence, stamp = parts
     try:
-        local = datetime.strptime(match[3], "%Y%m%d%H%M%S").replace(tzinfo=ZoneInfo(feed.file_time_zone))
+        local = datetime.strptime(stamp, _STAMP).replace(tzinfo=ZoneInfo(feed.file_time_zone))
     except ValueError:
         return None
-    observed_at = local.astimezone(UTC)
-    return FileIdentity(name, observed_at), f"{feed.prefix}{match[1]}", int(match[2])
+    return FileIdentity(name, local.astimezone(UTC)), scope, sequence
+
+
+def _parts(name: str, feed: Feed) -> tuple[str, int, str] | None:
+    """(sequence scope, sequence, time as it is written) in a file's name, without looking at what time that is."""
+    match = _name_pattern(feed.prefix, feed.extension, feed.has_scope).fullmatch(name)
+    return (f"{feed.prefix}{match[1]}", int(match[2]), match[3]) if match else None
+
+
+@cache
+def _name_pattern(prefix: str, extension: str, has_scope: bool) -> re.Pattern[str]:
+    scope = "(_[A-Za-z0-9-]+)" if has_scope else "()"
+    return re.compile(rf"{re.escape(prefix)}{scope}_(\d{{6}})_(\d{{14}})\.{re.escape(extension)}")
 
 
 def look(
@@ -124,8 +139,12 @@ def look(
     for file in seen:
         if file.sequence is not None:
             sequences[file.sequence_scope].add(file.sequence)
-    for path in sorted(folder.glob(f"{feed.prefix}_*.{feed.extension}")) if folder.is_dir() else ():
-        found = identify(path.name, feed)
+    names = _names(folder, feed)
+    if period is not None:
+        names = _around(period, names, feed, sequences)
+    for name in names:
+        path = folder / name
+        found = identify(name, feed)
         if found is None:
             notes.append(f"{path.name} is not named as files of {feed.feed} are, and was left alone")
             continue
@@ -257,6 +276,34 @@ def _sha256(path: Path) -> str:
 
 def _absent(numbers: set[int]) -> list[int]:
     return sorted(set(range(min(numbers), max(numbers))) - numbers)
+
+
+def _names(folder: Path, feed: Feed) -> list[str]:
+    """Names in the folder that may be a feed's, sorted."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(fnmatch.filter((entry.name for entry in entries), f"{feed.prefix}_*.{feed.extension}"))
+
+
+def _around(period: Period, names: Sequence[str], feed: Feed, sequences: Mapping[str, set[int]]) -> list[str]:
+    """The names that may lie in a period, by a day more or less, whatever their zone; the number of each goes to ``sequences``.
+
+    A folder may hold years of files: which instant a name tells is worked out only where it counts.
+    """
+    day = timedelta(days=1)
+    low = "" if period.from_at is None else (period.from_at.astimezone(UTC) - day).strftime(_STAMP)
+    high = (period.to_at.astimezone(UTC) + day).strftime(_STAMP)
+    found = []
+    for name in names:
+        parts = _parts(name, feed)
+        if parts is None:
+            continue
+        scope, sequence, stamp = parts
+        sequences[scope].add(sequence)
+        if low <= stamp <= high:
+            found.append(name)
+    return found
 
 
 def _beside(sequences: Mapping[str, set[int]], in_period: Mapping[str, set[int]]) -> dict[str, set[int]]:
