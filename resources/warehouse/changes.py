@@ -107,6 +107,10 @@ class Book:
         """Whether a table has a log that tells these columns."""
         return log_table(table) in self._logs and set(columns) <= self._logs[log_table(table)]
 
+    def log_columns(self, table: str) -> list[str]:
+        """The columns by which a table's log tells its rows; none where it has no log."""
+        return sorted(self._logs.get(log_table(table), set()) - {IS_ADDED, VERSION})
+
     def keep_model(self, name: str, state: ModelState) -> None:
         """Note how a model was built, in the caller's transaction."""
         con, before = self._con, self._models.get(name)

@@ -12,8 +12,11 @@ from pathlib import Path
 import duckdb
 
 from resources.errors import PermanentError, Where
+from resources.warehouse.changes import Book, ModelState, is_followed, log_since
 
 KPI_SCHEMA = "kpis"
+PUBLICATION = "publication"
+"""Under this name the book of changes keeps what was published, as it does for a model: its logs are kept until then."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,14 @@ class Published:
 
 
 def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
-    """Replace the KPIs in the mart by those of the warehouse, documentation included, in one transaction.
+    """Make the KPIs in the mart those of the warehouse, documentation included, in one transaction.
 
-    ``tables``: names of the tables in `kpis` to copy. What else the mart's schema holds is dropped: its model is gone.
+    ``con``: the warehouse attached as `wh` and in use, the mart as `mart`. ``tables``: names of the tables in `kpis` to copy. What
+    else the mart's schema holds is dropped: its model is gone. A table that stood still since the last publication is left alone, and
+    of one whose changes are known only the rows of the keys that changed are replaced.
     """
+    book = Book(con) if is_followed(con) else None
+    published = book.model(PUBLICATION) if book else None
     con.execute("begin")
     try:
         con.execute(f"create schema if not exists mart.{KPI_SCHEMA}")
@@ -38,14 +45,65 @@ def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
             "select table_name from duckdb_tables() where database_name = 'mart' and schema_name = ?", [KPI_SCHEMA]
         ).fetchall()
         for (name,) in old:
-            con.execute(f'drop table mart.{KPI_SCHEMA}."{name}"')
+            if name not in tables:
+                con.execute(f'drop table mart.{KPI_SCHEMA}."{name}"')
         for name in sorted(tables):
-            con.execute(f'create table mart.{KPI_SCHEMA}."{name}" as from wh.{KPI_SCHEMA}."{name}"')
+            since = published.consumed.get(f"{KPI_SCHEMA}.{name}") if published else None
+            if book is None or since is None or (name,) not in old or not _in_part(con, book, name, since):
+                con.execute(f'create or replace table mart.{KPI_SCHEMA}."{name}" as from wh.{KPI_SCHEMA}."{name}"')
         _copy_comments(con, tables)
         con.execute("commit")
     except BaseException:
         con.execute("rollback")
         raise
+    if book is not None:
+        _note(con, book, tables)
+
+
+def _in_part(con: duckdb.DuckDBPyConnection, book: Book, name: str, since: int) -> bool:
+    """Bring a published table up to date by what changed since its version was ``since``; false where that is not known."""
+    table = f"{KPI_SCHEMA}.{name}"
+    now = book.table(table)
+    if now.version == 0 or now.whole_version > since or _shape(con, "wh", name) != _shape(con, "mart", name):
+        return False
+    of_mart, of_warehouse = f'mart.{KPI_SCHEMA}."{name}"', f'wh.{KPI_SCHEMA}."{name}"'
+    if now.version > since:
+        columns = book.log_columns(table)
+        if not columns:
+            return False
+        same = " and ".join(f't."{column}" is not distinct from c."{column}"' for column in columns)
+        changed = f"(select distinct {', '.join(map(_quoted, columns))} from ({log_since(table, since)})) as c"
+        con.execute(f"delete from {of_mart} as t where exists (select 1 from {changed} where {same})")
+        con.execute(f"insert into {of_mart} select t.* from {of_warehouse} as t semi join {changed} on {same}")
+    # A mart that is not the one published last, from a backup for one: it is copied whole.
+    counted = f"select (select count(*) from {of_mart}) = (select count(*) from {of_warehouse})"
+    return bool(con.execute(counted).fetchall()[0][0])
+
+
+def _shape(con: duckdb.DuckDBPyConnection, database: str, name: str) -> list[tuple[str, str]]:
+    return con.execute(
+        """select column_name, data_type from duckdb_columns()
+        where database_name = ? and schema_name = ? and table_name = ? order by column_index""",
+        [database, KPI_SCHEMA, name],
+    ).fetchall()
+
+
+def _note(con: duckdb.DuckDBPyConnection, book: Book, tables: Collection[str]) -> None:
+    """Note what is published, after it is: a crash in between replaces the same rows once more."""
+    versions = {name: book.table(name).version for name in (f"{KPI_SCHEMA}.{table}" for table in sorted(tables))}
+    con.execute("begin")
+    try:
+        book.keep_model(
+            PUBLICATION, ModelState("", None, {name: version for name, version in versions.items() if version})
+        )
+        con.execute("commit")
+    except BaseException:
+        con.execute("rollback")
+        raise
+
+
+def _quoted(column: str) -> str:
+    return f'"{column}"'
 
 
 def _copy_comments(con: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:

@@ -169,6 +169,7 @@ class Warehouse:
                 self._attach(con, self.mart_path, "mart")
                 if kpi_tables:
                     self._attach(con, self.warehouse_path, "wh")
+                    con.execute("use wh")
                     publish.copy_kpis(con, kpi_tables)
                 con.execute("checkpoint mart")
             finally:
