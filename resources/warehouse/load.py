@@ -239,17 +239,12 @@ def _merge(
 
 
 def _follow(con: duckdb.DuckDBPyConnection, entity_name: str, version: int) -> None:
-    """Log the keys of rows that this load changed or only saw again: models may read when a row was seen."""
+    """Log the keys of the rows that came or were buried. One that came and changed nothing costs its readers a look, and no scan here."""
     table = f"canonical.{entity_name}"
-    columns = changes.given_columns(con, table) or ()
-    same = " and ".join(
-        f't."{name}" = u."{name}"' for name in (*columns, "observed_at", "extract_id", "source_position")
-    )
-    seen = f"select t.* from {quoted(table)} as t semi join incoming as u on {same}"
+    columns = changes.given_columns(con, table)
     gone = f"select * from {quoted(table)} where _row_version = {version} and _is_deleted"
-    found = con.execute(f"select (select count(*) from ({seen})) + (select count(*) from ({gone}))").fetchall()
-    if found[0][0]:
-        changes.Book(con).changed_rows(table, columns, ((seen, True), (gone, False)))
+    if _number(con, f"select (select count(*) from incoming) + (select count(*) from ({gone}))"):
+        changes.Book(con).changed_rows(table, columns, (("select * from incoming", True), (gone, False)))
 
 
 def _bury(
