@@ -2,3 +2,7 @@
 
 One file per entity, holding one module-level ``ENTITY``. Units and PII are marked on the columns.
 """
+
+from resources.contracts.pandera_alone import import_pandera
+
+import_pandera()
