@@ -18,6 +18,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from resources.connectors.registry import build_connector
+from resources.connectors.sdk.periods import PeriodConnector
 from resources.connectors.sdk.stream import Connector
 from resources.contracts.entity import entities
 from resources.errors import PermanentError
@@ -110,13 +111,17 @@ class ConnectorPromises:
         connector.writes()
 
     def test_streams_are_declared_whole(self) -> None:
-        """Names are given once, entities exist, and blind spots are sentences."""
-        streams = self.connector(_unreachable).streams()
+        """Names are given once, entities exist, blind spots are sentences, and what is said to be read by period can be."""
+        connector = self.connector(_unreachable)
+        streams = connector.streams()
         assert len({stream.name for stream in streams}) == len(streams)
         for stream in streams:
             assert set(stream.entities) <= set(entities()), f"{stream.name}: no such entity"
             assert stream.keys, f"{stream.name}: no key"
             assert all(" " in spot for spot in stream.blind_spots)
+            assert stream.period_field is None or isinstance(connector, PeriodConnector), (
+                f"{stream.name}: no read_period"
+            )
 
     def test_stream_keeps_its_promises(self, stream_name: str) -> None:
         """Announced adds up, frames keep their contracts, refusals say why."""
