@@ -27,6 +27,17 @@ run_clock as (
     select * from meta.run_clock
 ),
 
+-- No booking older than this can be open by its age alone: most orders are, and need no further look.
+oldest as (
+    select
+        case
+            when min(levels.as_of_at) < min(run_clock.as_of_at) then min(levels.as_of_at)
+            else min(run_clock.as_of_at)
+        end as known_until_at
+    from run_clock
+    left join levels on levels.as_of_at is not null
+),
+
 -- Units will leave the place that hands them over, else the one the channel ships from.
 open_lines as (
     select
@@ -42,6 +53,7 @@ open_lines as (
     from order_lines
     inner join orders on order_lines.order_id = orders.order_id
     inner join channels on orders.channel_code = channels.channel_code
+    cross join oldest
     left join acknowledgements
         on
             orders.channel_code = acknowledgements.channel_code
@@ -52,6 +64,17 @@ open_lines as (
         and orders.fulfilled_by = 'retailer'
         and order_lines.product_id is not null
         and order_lines.quantity > order_lines.cancelled_qty
+        and (
+            orders.ordered_at > oldest.known_until_at
+            or (
+                channels.kind <> 'stores'
+                and channels.is_order_acknowledged
+                and (
+                    acknowledgements.acknowledged_at is null
+                    or acknowledgements.acknowledged_at > oldest.known_until_at
+                )
+            )
+        )
 ),
 
 -- The book holds components, not kits.
