@@ -1,6 +1,7 @@
 """The shop that the extraction benchmark reads: orders invented in columns, served by the sandbox's WooCommerce in this process.
 
-``python -m benchmarks.shop`` starts it, prints its address and serves until its input is closed. Its CPU is not counted.
+``python -m benchmarks.shop`` starts it, prints its address and serves until its input is closed; a number on its input is the
+milliseconds that it waits from then on before each answer. Its CPU is not counted.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 
+from benchmarks.shop_key import KEY, SECRET
 from benchmarks.stores import NOW
 from sandbox.servers.faults import Fault, FaultPlan
 from sandbox.servers.http import DropConnection, Handler, Request, Response
 from sandbox.servers.woocommerce import WooCommerceServer
 from sandbox.shop_data import SHOP_SCHEMAS, ShopData
 
-KEY, SECRET = "ck_" + "5a" * 20, "cs_" + "5b" * 20
 ITEMS = 5_000
 _RATE_BP = 2_100
 _STATUSES = ("shipped", "payable", "on_hold", "cancelled", "refunded")
@@ -124,19 +125,23 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--latency-ms", type=float, default=0.0)
     arguments = parser.parse_args()
-    slow = [Fault(kind="slow", seconds=arguments.latency_ms / 1_000)] if arguments.latency_ms else []
+    pages = PagesAtHand()
     server = WooCommerceServer(
         shop_of(arguments.orders, seed=arguments.seed),
         key=KEY,
         secret=SECRET,
         clock=lambda: NOW,
-        faults=PagesAtHand(*slow),
+        faults=pages,
     )
     sys.stdout.write(json.dumps({"url": server.start()}) + "\n")
     sys.stdout.flush()
-    sys.stdin.read()
+    for line in sys.stdin:
+        pages.clear()
+        if float(line):
+            pages.add(Fault(kind="slow", seconds=float(line) / 1_000))
+        sys.stdout.write("\n")  # it waits so long from now on
+        sys.stdout.flush()
     server.stop()
 
 
