@@ -103,7 +103,7 @@ def _by_period(runtime: Any, environ: dict[str, str], given: dict[str, Any]) -> 
 
 def _shop(folder: Path, given: dict[str, Any]) -> dict[str, str]:
     """Settings of a data folder in ``folder``; its retailer.yaml is the project's, with the shop that is measured on."""
-    from benchmarks.shop import KEY, SECRET
+    from benchmarks.shop_key import KEY, SECRET
     from benchmarks.stores import NOW, ROOT, VARIABLES
 
     shared = f"workers: {given['connections']}, history_readers: {max(1, given['processes'])}"
