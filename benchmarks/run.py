@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ENVIRONMENTS
+from benchmarks.machine import machine
 from benchmarks.results import table_of
 from benchmarks.suite import SUITE, Entry
 
@@ -31,10 +32,8 @@ def chosen(suite: Sequence[Entry], names: Sequence[str]) -> list[Entry]:
 def merged(kept: Mapping[str, Any] | None, measured: Mapping[str, Any], *, command: str) -> dict[str, Any]:
     """The file's document with newly measured lines: each replaces the one of its name and size.
 
-    Every line keeps its own date, versions and command. Raises ValueError when the figures kept are another machine's.
+    Every line keeps its own date, versions and command. The figures kept are of this machine: :func:`must_be_of`.
     """
-    if kept is not None and kept["machine"] != measured["machine"]:
-        raise ValueError(f"the file holds figures of another machine ({kept['machine']}): give another --out")
     lines = {(line["name"], line["size"]): line for line in (kept["lines"] if kept else ())}
     for line in measured["lines"]:
         lines[line["name"], line["size"]] = {
@@ -44,6 +43,13 @@ def merged(kept: Mapping[str, Any] | None, measured: Mapping[str, Any], *, comma
             "command": command,
         }
     return {"machine": measured["machine"], "lines": list(lines.values())}
+
+
+def must_be_of(out: Path, here: Mapping[str, str]) -> None:
+    """Raises ValueError when the file holds another machine's figures: what two machines spend is not compared."""
+    if out.exists() and (kept := json.loads(out.read_text(encoding="utf-8"))["machine"]) != here:
+        told = ", ".join(kept.values())
+        raise ValueError(f"{out} holds figures of another machine ({told}): give another --out or remove it")
 
 
 def run_all(commands: Iterable[tuple[str, list[str]]], out: Path) -> list[str]:
@@ -79,6 +85,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         entries = chosen(SUITE, arguments.only)
+        must_be_of(arguments.out, machine())
     except ValueError as error:
         parser.error(str(error))
     shared = ["--json", "--environments", str(arguments.environments)]

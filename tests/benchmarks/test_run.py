@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.results import Line, Measure, document_of
-from benchmarks.run import chosen, merged, run_all
+from benchmarks.run import chosen, merged, must_be_of, run_all
 from benchmarks.suite import SUITE
 
 MACHINE = {"cores": "2"}
@@ -33,11 +33,14 @@ def test_a_newer_figure_replaces_the_one_of_its_name_and_size_only() -> None:
     ]
 
 
-def test_figures_of_two_machines_are_not_mixed() -> None:
-    kept = merged(None, measured("a", "small", 1.0), command="x")
+def test_figures_of_two_machines_are_not_mixed(tmp_path: Path) -> None:
+    out = tmp_path / "figures.json"
+    must_be_of(out, MACHINE)
+    out.write_text(json.dumps(measured("a", "small", 1.0)))
 
-    with pytest.raises(ValueError, match="another machine"):
-        merged(kept, {**measured("b", "small", 1.0), "machine": {"cores": "64"}}, command="x")
+    must_be_of(out, MACHINE)
+    with pytest.raises(ValueError, match=r"figures\.json holds figures of another machine \(2\)"):
+        must_be_of(out, {"cores": "64"})
 
 
 def test_one_failure_does_not_lose_the_others(tmp_path: Path) -> None:
