@@ -19,6 +19,13 @@ _START_TIMEOUT_S = 60.0
 @contextmanager
 def running_sail(folder: Path) -> Iterator[str]:
     """The address of a new cluster, which ends with the context. ``folder``: for its log."""
+    with sail_process(folder) as (remote, _):
+        yield remote
+
+
+@contextmanager
+def sail_process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The same with its process, for whoever ends it before its time."""
     log_path = folder / "sail.log"
     environ = {
         **os.environ,
@@ -38,7 +45,7 @@ def running_sail(folder: Path) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        yield f"sc://127.0.0.1:{_port(server, log_path)}"
+        yield f"sc://127.0.0.1:{_port(server, log_path)}", server
     finally:
         server.terminate()
         server.wait(timeout=30)

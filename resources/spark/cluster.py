@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 15002
 CONNECT_TIMEOUT_S = 10.0
+RETRIES, RETRY_WAIT_MS = 6, 4000
+"""An endpoint that went away is asked again for about ten seconds."""
 
 SESSION: Mapping[str, str] = {
     "spark.sql.session.timeZone": "UTC",
@@ -31,6 +33,10 @@ SESSION: Mapping[str, str] = {
 
 class ClusterError(PermanentError):
     """The cluster said no; holds its first words, which name the query's mistake."""
+
+
+class ClusterGone(RetryableError):
+    """The cluster no longer answers; what it had built and listed is whole."""
 
 
 class Cluster:
@@ -76,6 +82,7 @@ def connected(remote: str) -> Iterator[Cluster]:
     """
     _must_answer(remote)
     try:
+        from pyspark.sql.connect.client.retries import DefaultPolicy
         from pyspark.sql.connect.session import SparkSession
     except ImportError as error:
         raise ConfigurationError(
@@ -85,12 +92,16 @@ def connected(remote: str) -> Iterator[Cluster]:
         ) from error
     with _told():
         session = SparkSession.builder.remote(remote).create()
+        # The client's own patience is ten minutes, in which nobody else may write.
+        session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=RETRY_WAIT_MS)])
     try:
         with _told():
             for name, value in SESSION.items():
                 session.conf.set(name, value)
         yield Cluster(session)
     finally:
+        # Ending a session is a courtesy: an endpoint that is gone is not waited for once more.
+        session.client.set_retry_policies([DefaultPolicy(max_retries=1)])
         session.stop()
 
 
@@ -125,6 +136,12 @@ def _told() -> Iterator[None]:
     try:
         yield
     except PySparkException as error:
+        if "StatusCode.UNAVAILABLE" in str(error):
+            raise ClusterGone(
+                "the Spark Connect endpoint no longer answers",
+                where=Where(field="ETALON_SPARK_REMOTE"),
+                action="look why it ended, start it and run again: what is listed is whole",
+            ) from error
         told = str(error).strip().split("\n\nJVM stacktrace", 1)[0]
         raise ClusterError(
             " ".join(told.split())[:1000], action="mend the query, or look at the cluster's log"
