@@ -20,9 +20,9 @@ from resources.errors import ContractBroken, Where
 from resources.landing import ExtractLanding, Landing
 from resources.operations import CanonicalFile, Operations, key_text
 
-MIN_ROWS = 10_000
+MIN_ROWS = 5_000
 """Root rows gathered before contracts run: per page they would cost more than the reading."""
-MOST_PERSONAL_VALUES = 50_000
+MOST_PERSONAL_VALUES = 30_000
 """Personal values gathered before they are kept. Tokens fall anywhere in their store: each write touches most of it, however small."""
 HEADER_REFUSED, DUPLICATE_KEY = "header_refused", "duplicate_key"
 SEALED_CONTEXT = "sealed:"

@@ -68,12 +68,15 @@ class ExtractLanding:
         self._raw_dir = landing.raw_dir(system_code, stream, extract_id)
         self._is_personal = is_personal
         self._number = 0
-        self._entities: set[str] = set()
+        self._has_raw_dir = False
+        self._compressor = zstandard.ZstdCompressor(level=RAW_LEVEL)
 
     def write_raw(self, name: str, data: bytes) -> None:
         """Append bytes to the raw file ``name``: the chunks of one file come in order."""
-        self._raw_dir.mkdir(parents=True, exist_ok=True)
-        packed = zstandard.ZstdCompressor(level=RAW_LEVEL).compress(data)
+        if not self._has_raw_dir:
+            self._raw_dir.mkdir(parents=True, exist_ok=True)
+            self._has_raw_dir = True
+        packed = self._compressor.compress(data)
         path = self._landing.raw_path(self._raw_dir, name, is_sealed=self._is_personal)
         if self._is_personal:
             sealed = self._landing.sealer.seal(packed)

@@ -222,7 +222,7 @@ _PERSONAL_VALUE = sa.Table(
     sqlite_with_rowid=False,  # one tree to keep, by token, and not two
 )
 _CHUNK = 5_000
-_CACHE_KIB = 16_384
+_CACHE_KIB = 8_192
 """Of SQLite's pages: tokens fall anywhere in the store, so with less it writes the same pages again and again."""
 
 

@@ -32,8 +32,10 @@ def batches(
         row_qty += page.decoded.received_qty
         byte_qty += len(page.body)
         if row_qty >= rows or byte_qty >= raw_bytes:
-            yield to_batch(group)
-            group, row_qty, byte_qty = [], 0, 0
+            batch = to_batch(group)
+            group, row_qty, byte_qty = [], 0, 0  # before it is handed over: what was read of the pages is not needed by then
+            yield batch
+            del batch
     if group:
         yield to_batch(group)
 
