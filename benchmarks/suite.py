@@ -24,9 +24,7 @@ SUITE: tuple[Entry, ...] = (
         small=("--orders 5000 --runs 2",),
         full=(
             "--orders 10000",
-            "--orders 100000",
-            "--orders 100000 --latency-ms 50",
-            "--orders 100000 --latency-ms 200",
+            "--orders 100000 --latency-ms 0 50 200 --requests-per-second 20",
         ),
     ),
     Entry("csv_feed", small=("--rows 200000",), full=("--rows 500000", "--rows 5000000")),
