@@ -113,6 +113,8 @@ def job(given: dict[str, Any]) -> Outcome:
 
     states = Path(given["states"])
     retailer, project = demo_retailer(), remembered_project(ROOT / "dbt_like_sql", states / "cache")
+    # a run looks through the whole project once, whatever the rows
+    assert project.followed_columns and project.read_models  # noqa: S101
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home)
         shutil.copy(states / "warehouse.duckdb", folder)

@@ -19,6 +19,29 @@ run_clock as (
     select * from meta.run_clock
 ),
 
+-- Few listings are in another currency than their channel, and few sources are stale: what is joined to every listing stays small.
+other_currencies as (
+    select
+        observed.channel_code,
+        observed.product_external_id,
+        observed.currency_code
+    from observed
+    inner join channels on observed.channel_code = channels.channel_code
+    where channels.currency_code is null or observed.currency_code <> channels.currency_code
+),
+
+stale_sources as (
+    select
+        expected.channel_code,
+        expected.product_id
+    from expected
+    inner join channels on expected.channel_code = channels.channel_code
+    cross join run_clock
+    where
+        floor(epoch(run_clock.as_of_at)) - floor(epoch(expected.oldest_as_of_at))
+        > channels.stock_stale_after_minutes * 60
+),
+
 compared as (
     select
         listings.channel_code,
@@ -31,26 +54,25 @@ compared as (
         listings.published_qty,
         listings.expected_qty,
         listings.unit_value_minor,
-        coalesce(observed.currency_code, channels.currency_code) as currency_code,
+        coalesce(other_currencies.currency_code, channels.currency_code) as currency_code,
         listings.stock_observed_at,
         listings.proof,
         -- A shop that sold below zero shows nothing: right where nothing is expected.
         greatest(0, listings.published_qty) as sellable_qty,
         floor(epoch(run_clock.as_of_at)) - floor(epoch(listings.stock_observed_at))
         > channels.stock_stale_after_minutes * 60 as is_observation_stale,
-        floor(epoch(run_clock.as_of_at)) - floor(epoch(expected.oldest_as_of_at))
-        > channels.stock_stale_after_minutes * 60 as is_source_stale
+        stale_sources.product_id is not null as is_source_stale
     from listings
     inner join channels on listings.channel_code = channels.channel_code
     cross join run_clock
-    left join observed
+    left join other_currencies
         on
-            listings.channel_code = observed.channel_code
-            and listings.product_external_id = observed.product_external_id
-    left join expected
+            listings.channel_code = other_currencies.channel_code
+            and listings.product_external_id = other_currencies.product_external_id
+    left join stale_sources
         on
-            listings.channel_code = expected.channel_code
-            and listings.product_id = expected.product_id
+            listings.channel_code = stale_sources.channel_code
+            and listings.product_id = stale_sources.product_id
 ),
 
 judged as (
