@@ -233,7 +233,9 @@ def _refused_rows(frame: pl.DataFrame, failures: Mapping[int, Sequence[_Rule]]) 
     """The refused rows in their order; each column that a rule speaks of is looked up once for all of them."""
     rows = sorted(failures)
     names = {name for broken in failures.values() for rule in broken for name in (rule.column or "").split(",")}
-    values = {name: dict(zip(rows, frame[name].gather(rows).to_list(), strict=True)) for name in names & set(frame.columns)}
+    values = {
+        name: dict(zip(rows, frame[name].gather(rows).to_list(), strict=True)) for name in names & set(frame.columns)
+    }
     positions = frame["source_position"].gather(rows).to_list()
     return tuple(
         RefusedRow(
