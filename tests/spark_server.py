@@ -34,6 +34,8 @@ def sail_process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         "SAIL_CLUSTER__WORKER_MAX_COUNT": str(WORKERS),
         # A query's stages all wait for a slot at once, and the widest models have dozens.
         "SAIL_CLUSTER__WORKER_TASK_SLOTS": "128",
+        # Idle workers would end after a minute, and one of them come back.
+        "SAIL_CLUSTER__WORKER_MAX_IDLE_TIME_SECS": "86400",
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(WORKERS),
         "RUST_LOG": "info",
     }
