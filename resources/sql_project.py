@@ -203,7 +203,7 @@ class SqlProject:
     def leads_to_parts(self) -> frozenset[str]:
         """The tables of which a model that is built in part is made, directly or not."""
         found: set[str] = set()
-        for model in reversed(self.models.values()):
+        for model in reversed(list(self.models.values())):
             if model.increment is not None or model.name in found:
                 found.update(model.refs)
         return frozenset(found)

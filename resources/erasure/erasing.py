@@ -59,7 +59,11 @@ def erase(
             "rows of received payloads": _from_landing(person, landing, erasure_id),
             "quarantined rows": _from_quarantine(person, operations, landing, erasure_id, now),
             "rows of canonical files": _from_canonical_files(person, landing.canonical_dir),
-            **({"folders shared with a cluster": _from_shared(warehouse, shared)} if shared and shared.here.exists() else {}),
+            **(
+                {"folders shared with a cluster": _from_shared(warehouse, shared)}
+                if shared and shared.here.exists()
+                else {}
+            ),
             "rows of the warehouse and marts": _from_warehouse(person, warehouse, kpi_tables),
             # Last: their values tell what to look for, should the erasure be stopped before.
             "personal values": values.erase_all(person.tokens),
