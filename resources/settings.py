@@ -233,8 +233,8 @@ def sqlalchemy_postgres_url(url: str) -> str:
     return f"postgresql+psycopg2://{rest}"
 
 
-def _mistake(name: str, expected: str) -> ConfigurationError:
-    return ConfigurationError(f"{name} must be {expected}", where=Where(field=name), action="mend the environment")
+def _mistake(name: str, expected: str, action: str = "mend the environment") -> ConfigurationError:
+    return ConfigurationError(f"{name} must be {expected}", where=Where(field=name), action=action)
 
 
 def _path(value: str | None, root: Path, default: str) -> Path:
@@ -292,12 +292,14 @@ def _engine_settings(values: Mapping[str, str], root: Path, data_dir: Path) -> d
     """What builds the SQL models, and where."""
     engine, remote = values.get("ETALON_ENGINE") or DUCKDB, values.get("ETALON_SPARK_REMOTE") or ""
     if engine not in ENGINES:
-        raise _mistake("ETALON_ENGINE", f"one of {', '.join(ENGINES)}, got {engine!r}")
+        raise _mistake("ETALON_ENGINE", f"one of {', '.join(ENGINES)}, got {engine!r}", "mend it or --engine")
     if remote and not remote.startswith("sc://"):
-        raise _mistake("ETALON_SPARK_REMOTE", "an address like sc://spark.example.org:15002")
+        raise _mistake("ETALON_SPARK_REMOTE", "an address like sc://spark.example.org:15002", "mend it or --remote")
     if engine == SPARK and not remote:
         raise _mistake(
-            "ETALON_SPARK_REMOTE", f"the address of a Spark Connect endpoint, since ETALON_ENGINE is {SPARK}"
+            "ETALON_SPARK_REMOTE",
+            f"the address of a Spark Connect endpoint, since the engine is {SPARK}",
+            "set it, or give --remote sc://spark.example.org:15002",
         )
     folder = _path(values.get("ETALON_SPARK_FOLDER"), root, str(data_dir / "spark"))
     return {

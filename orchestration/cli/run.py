@@ -24,6 +24,7 @@ def run(
     engine: str = typer.Option(
         "",
         help="What builds the SQL models: duckdb (here) or spark (docs/scale.md). By default ETALON_ENGINE, else duckdb.",
+        metavar="duckdb|spark",
     ),
     remote: str = typer.Option(
         "", help="Address of the Spark Connect endpoint. By default ETALON_SPARK_REMOTE.", metavar="sc://HOST:PORT"

@@ -5,6 +5,7 @@ Belongs here: what is Spark's own. The client is an extra of this project (`etal
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,12 @@ SESSION: Mapping[str, str] = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
 }
 """Settings that decide over values; a cluster that refuses one of them is refused."""
+
+_OPENING = (
+    "the Spark Connect endpoint gave no session",
+    "look in its log, and whether it speaks Spark Connect 4, wants TLS (use_ssl=true) or another token",
+)
+_PARAMETER = re.compile("[^=;/]+=[^=;/]*")
 
 
 class ClusterError(PermanentError):
@@ -80,7 +87,6 @@ def connected(remote: str) -> Iterator[Cluster]:
 
     Raises ConfigurationError without the client or with an address that is none, RetryableError when nobody answers.
     """
-    _must_answer(remote)
     try:
         from pyspark.sql.connect.client.retries import DefaultPolicy
         from pyspark.sql.connect.session import SparkSession
@@ -90,12 +96,13 @@ def connected(remote: str) -> Iterator[Cluster]:
             where=Where(field="ETALON_ENGINE"),
             action="install the project with its extra spark, as make setup does",
         ) from error
-    with _told():
+    _must_answer(*_host_and_port(remote))
+    with _told(*_OPENING):
         session = SparkSession.builder.remote(remote).create()
         # The client's own patience is ten minutes, in which nobody else may write.
         session.client.set_retry_policies([DefaultPolicy(max_retries=RETRIES, max_backoff=RETRY_WAIT_MS)])
     try:
-        with _told():
+        with _told(*_OPENING):
             for name, value in SESSION.items():
                 session.conf.set(name, value)
         yield Cluster(session)
@@ -105,19 +112,27 @@ def connected(remote: str) -> Iterator[Cluster]:
         session.stop()
 
 
-def _must_answer(remote: str) -> None:
-    """The client itself would go on trying for minutes."""
+def _host_and_port(remote: str) -> tuple[str, int]:
+    """Where an address points to. Its mistakes are told here: the client repeats what it cannot read, tokens too."""
     parts = urlsplit(remote)
     try:
         host, port = parts.hostname, parts.port or DEFAULT_PORT
     except ValueError:
         host, port = None, 0
-    if parts.scheme != "sc" or not host:
+    path, *given = parts.path.split(";")
+    is_plain = path in ("", "/") and not parts.query and not parts.fragment and all(map(_PARAMETER.fullmatch, given))
+    if parts.scheme != "sc" or not host or not is_plain:
         raise ConfigurationError(
             "this is no address of a Spark Connect endpoint",
             where=Where(field="ETALON_SPARK_REMOTE"),
-            action="write it like sc://spark.example.org:15002, with /;token=... behind it when it wants one",
+            action="write it like sc://spark.example.org:15002, with /;token=... behind it when it wants one "
+            "(in a token, = is %3D and / is %2F)",
         )
+    return host, port
+
+
+def _must_answer(host: str, port: int) -> None:
+    """The client itself would go on trying for minutes."""
     try:
         socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
     except OSError as error:
@@ -129,7 +144,7 @@ def _must_answer(remote: str) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(what: str = "", action: str = "mend the query, or look at the cluster's log") -> Iterator[None]:
     """What the client raises, as ours: the first line says what is wrong, the rest is a stack of the JVM's."""
     from pyspark.errors import PySparkException
 
@@ -138,11 +153,9 @@ def _told() -> Iterator[None]:
     except PySparkException as error:
         if "StatusCode.UNAVAILABLE" in str(error):
             raise ClusterGone(
-                "the Spark Connect endpoint no longer answers",
+                what or "the Spark Connect endpoint no longer answers",
                 where=Where(field="ETALON_SPARK_REMOTE"),
-                action="look why it ended, start it and run again: what is listed is whole",
+                action=action if what else "look why it ended, start it and run again: what is listed is whole",
             ) from error
         told = str(error).strip().split("\n\nJVM stacktrace", 1)[0]
-        raise ClusterError(
-            " ".join(told.split())[:1000], action="mend the query, or look at the cluster's log"
-        ) from error
+        raise ClusterError(": ".join(filter(None, (what, " ".join(told.split())[:1000]))), action=action) from error

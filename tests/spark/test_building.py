@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from resources.errors import ConfigurationError, PermanentError, RetryableError
+from resources.errors import ConfigurationError, PermanentError
 from resources.given_tables import create_given_tables
 from resources.spark.building import ClusterBuilder, clear, take_back
 from resources.spark.cluster import connected
@@ -279,14 +279,3 @@ def test_clearing_leaves_no_file_and_no_view_of_one(
     assert con.execute("select view_name from duckdb_views() where not internal").fetchall() == []
     with opened() as builder:
         assert [builder.build(model).rows for model in project.models.values()] == [3, 3]
-
-
-def test_a_cluster_that_does_not_answer_may_be_asked_later() -> None:
-    with pytest.raises(RetryableError, match=r"127\.0\.0\.1:1 does not answer"), connected("sc://127.0.0.1:1"):
-        pass
-
-
-@pytest.mark.parametrize("remote", ["spark://127.0.0.1:7077", "sc://", "sc://host:port"])
-def test_an_address_that_is_none_is_refused(remote: str) -> None:
-    with pytest.raises(ConfigurationError, match="no address of a Spark Connect endpoint"), connected(remote):
-        pass
