@@ -5,7 +5,6 @@ The shop runs in a process of its own, whose CPU is not counted. A first reading
 
 from __future__ import annotations
 
-import importlib.abc
 import json
 import subprocess
 import sys
@@ -40,18 +39,8 @@ PAGE_SIZE, BURST = 100, 10
 WALL = "wall / floor"
 
 
-class _NoPandas(importlib.abc.MetaPathFinder):
-    """The reading as in a plain installation: pandas comes with an extra or a baseline only, and pandera takes it where it is."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
-        """Refuse pandas, leave the rest to the others."""
-        if name == "pandas":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
 def job(given: dict[str, Any]) -> Outcome:
     """One full reading of the shop's orders. ``floor_s``: what latency or rate limit alone would take."""
-    sys.meta_path.insert(0, _NoPandas())
     from benchmarks.stores import connector_of, demo_retailer, read_into, told
 
     addresses = {"ETALON_SHOP_BE_URL": given["url"], "ETALON_SHOP_BE_KEY": KEY, "ETALON_SHOP_BE_SECRET": SECRET}

@@ -101,7 +101,7 @@ class Line:
         return {**asdict(goal), "reached": reached, "is_met": goal.is_met_by(reached) if goal.applies else None}
 
     def _has(self, goal: Goal) -> bool:
-        # baselines may be left out of a run (--ours-only), what a job tells may not
+        # baselines may be left out of a run (--no-baselines), what a job tells may not
         return goal.figure != "cpu_ratio" or bool(self.baselines)
 
 

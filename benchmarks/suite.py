@@ -32,7 +32,11 @@ SUITE: tuple[Entry, ...] = (
     Entry("jsonl_feed", small=("",), full=("", "--tickets 1000000")),
     Entry("contracts", small=("--rows 500000",), full=("--rows 1000000", "--rows 10000000")),
     Entry("plan_diff", small=("",), full=("--listings 500000", "--listings 5000000")),
-    Entry("main_job", small=("--lines 20000 --runs 1",), full=("--lines 1000000 --lines 10000000",)),
+    Entry(
+        "main_job",
+        small=("--lines 20000 --runs 1",),
+        full=("--lines 1000", "--lines 1000000 --lines 10000000"),
+    ),
     Entry(
         "publishing",
         small=("--lines 200000 --runs 1 --seconds 3",),
