@@ -12,17 +12,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.drops import drop
-from benchmarks.environments import environment
+from benchmarks.drops import drop, read_drop
 from benchmarks.harness import (
+    Baseline,
     Goal,
     Line,
     Outcome,
-    Side,
     common_arguments,
-    cpu_clock,
-    measure,
-    measure_interleaved,
+    measure_beside,
     report,
     run_job_if_asked,
 )
@@ -80,12 +77,7 @@ def write_file(folder: Path, rows: int, *, bad_share: float, seed: int) -> None:
 
 def job(given: dict[str, Any]) -> Outcome:
     """One reading of the file."""
-    from benchmarks.stores import connector_of, demo_retailer, read_into, told
-
-    connector = connector_of(demo_retailer(), "erp", folder=Path(given["drops"]), feeds=("erp_prices",))
-    with tempfile.TemporaryDirectory() as folder, cpu_clock() as spent:
-        manifest = read_into(Path(folder), connector, "erp_prices")
-        return Outcome(manifest.landed_qty + manifest.quarantined_qty, spent(), told(manifest))
+    return read_drop(given, system_code="erp", feed="erp_prices")
 
 
 def main() -> None:
@@ -101,15 +93,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_file(Path(folder), arguments.rows, bad_share=arguments.bad_share, seed=arguments.seed)
         given = {"drops": folder}
-        if arguments.profile or not arguments.baselines:
-            runs = measure(MODULE, given, runs=arguments.runs, profile=arguments.profile)
-            report([Line("csv_feed", size, runs, goals)], as_json=arguments.json)
-            return
-        python = environment("files", arguments.environments)
-        sides = [Side("ours", given, module=MODULE), Side("pandas", given, script="pandas_csv.py", python=python)]
-        runs_of = measure_interleaved(sides, arguments.runs)
-    baseline = Line("csv_feed pandas, bad rows dropped", size, runs_of["pandas"])
-    report([Line("csv_feed", size, runs_of["ours"], goals, [baseline])], as_json=arguments.json)
+        pandas = Baseline("pandas, bad rows dropped", "pandas_csv.py", "files", given)
+        line = measure_beside(arguments, Line("csv_feed", size, (), goals), MODULE, given, pandas)
+    report([line], as_json=arguments.json)
 
 
 if __name__ == "__main__":

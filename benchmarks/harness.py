@@ -14,14 +14,16 @@ import time
 from argparse import SUPPRESS, ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.environments import environment
 from benchmarks.processes import own_peak_rss_mb, run_measured
 from benchmarks.results import Goal, Line, Measure, report
 
 __all__ = [
+    "Baseline",
     "Goal",
     "Job",
     "Line",
@@ -31,6 +33,7 @@ __all__ = [
     "common_arguments",
     "cpu_clock",
     "measure",
+    "measure_beside",
     "measure_interleaved",
     "report",
     "run_job_if_asked",
@@ -79,6 +82,19 @@ class Side:
         return [python, str(BASELINES / str(self.script)), json.dumps(self.given)]
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """What people would use instead: a ``script`` of ``baselines/`` with the packages of the environment ``packages``.
+
+    ``words``: its name beside ours; ``given``: the script's arguments.
+    """
+
+    words: str
+    script: str
+    packages: str
+    given: Mapping[str, Any]
+
+
 def common_arguments(description: str) -> ArgumentParser:
     """The arguments that every benchmark takes."""
     parser = ArgumentParser(description=description)
@@ -121,6 +137,26 @@ def measure(module: str, given: Mapping[str, Any], *, runs: int, profile: Path |
         given, runs = {**given, "profile": str(profile)}, 1
     side = Side("ours", given, module=module)
     return measure_interleaved([side], runs)["ours"]
+
+
+def measure_beside(
+    arguments: Namespace,
+    line: Line,
+    module: str,
+    given: Mapping[str, Any],
+    baseline: Baseline | None,
+) -> Line:
+    """``line`` with the runs of ``module`` and, in turn, of its ``baseline``; without it when there is none, or a profile is asked for."""
+    if baseline is None or arguments.profile or not arguments.baselines:
+        return replace(line, runs=measure(module, given, runs=arguments.runs, profile=arguments.profile))
+    python = environment(baseline.packages, arguments.environments)
+    sides = [
+        Side("ours", given, module=module),
+        Side("theirs", baseline.given, script=baseline.script, python=python),
+    ]
+    runs = measure_interleaved(sides, arguments.runs)
+    theirs = Line(f"{line.name} {baseline.words}", line.size, runs["theirs"])
+    return replace(line, runs=runs["ours"], baselines=[theirs])
 
 
 def measure_interleaved(sides: Sequence[Side], rounds: int) -> dict[str, list[Measure]]:

@@ -7,17 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.drops import drop
-from benchmarks.environments import environment
+from benchmarks.drops import drop, read_drop
 from benchmarks.harness import (
+    Baseline,
     Goal,
     Line,
     Outcome,
-    Side,
     common_arguments,
-    cpu_clock,
-    measure,
-    measure_interleaved,
+    measure_beside,
     report,
     run_job_if_asked,
 )
@@ -39,12 +36,7 @@ def write_file(folder: Path, tickets: int, *, bad_share: float, seed: int) -> in
 
 def job(given: dict[str, Any]) -> Outcome:
     """One reading of the file."""
-    from benchmarks.stores import connector_of, demo_retailer, read_into, told
-
-    connector = connector_of(demo_retailer(), "pos", folder=Path(given["drops"]), feeds=("pos_tickets",))
-    with tempfile.TemporaryDirectory() as folder, cpu_clock() as spent:
-        manifest = read_into(Path(folder), connector, "pos_tickets")
-        return Outcome(manifest.landed_qty + manifest.quarantined_qty, spent(), told(manifest))
+    return read_drop(given, system_code="pos", feed="pos_tickets")
 
 
 def main() -> None:
@@ -59,20 +51,10 @@ def main() -> None:
         size_bytes = write_file(Path(folder), arguments.tickets, bad_share=arguments.bad_share, seed=arguments.seed)
         size = f"{arguments.tickets:,} tickets, {size_bytes / 1e6:.0f} MB, {arguments.bad_share:.2%} bad"
         given = {"drops": folder}
-        if arguments.profile or not arguments.baselines:
-            runs = measure(MODULE, given, runs=arguments.runs, profile=arguments.profile)
-            lines = [Line("jsonl_feed", size, runs, [Goal("peak_rss_mb", 400)])]
-        else:
-            python = environment("stack", arguments.environments)
-            script = "dlt_files.py"
-            sides = [
-                Side("ours", given, module=MODULE),
-                Side("dlt", {**given, "pattern": "*.jsonl"}, script=script, python=python),
-            ]
-            runs_of = measure_interleaved(sides, arguments.runs)
-            baseline = Line("jsonl_feed dlt filesystem", size, runs_of["dlt"])
-            lines = [Line("jsonl_feed", size, runs_of["ours"], [Goal("peak_rss_mb", 400)], [baseline])]
-    report(lines, as_json=arguments.json)
+        dlt = Baseline("dlt filesystem", "dlt_files.py", "stack", {**given, "pattern": "*.jsonl"})
+        line = Line("jsonl_feed", size, (), [Goal("peak_rss_mb", 400)])
+        line = measure_beside(arguments, line, MODULE, given, dlt)
+    report([line], as_json=arguments.json)
 
 
 def _ticket(dice: random.Random, number: int, is_bad: bool) -> str:

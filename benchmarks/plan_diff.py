@@ -11,16 +11,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import environment
 from benchmarks.harness import (
+    Baseline,
     Goal,
     Line,
     Outcome,
-    Side,
     common_arguments,
     cpu_clock,
-    measure,
-    measure_interleaved,
+    measure_beside,
     report,
     run_job_if_asked,
 )
@@ -34,8 +32,6 @@ _EMPTY = (
     "channels.desired_publication",
     "channels.desired_shipment",
 )
-
-
 _ROWS = """
 select d.*, cast(null as bigint) as regular_minor
 from channels.difference as d
@@ -158,19 +154,9 @@ def main() -> None:
         size = f"2 x {arguments.listings:,} rows, {arguments.changed_share:.2%} differ"
         given = {"states": folder, "listings": arguments.listings}
         goals = [Goal("work_rows_per_cpu_s", 5_000_000, at_least=True, applies=arguments.listings >= 5_000_000)]
-        if arguments.profile or not arguments.baselines:
-            runs = measure(MODULE, given, runs=arguments.runs, profile=arguments.profile)
-            lines = [Line("plan_diff", size, runs, goals)]
-        else:
-            python = environment("files", arguments.environments)
-            sides = [
-                Side("ours", given, module=MODULE),
-                Side("pandas", given, script="pandas_diff.py", python=python),
-            ]
-            runs_of = measure_interleaved(sides, arguments.runs)
-            baseline = Line("plan_diff pandas merge, no plan", size, runs_of["pandas"])
-            lines = [Line("plan_diff", size, runs_of["ours"], goals, [baseline])]
-    report(lines, as_json=arguments.json)
+        pandas = Baseline("pandas merge, no plan", "pandas_diff.py", "files", given)
+        line = measure_beside(arguments, Line("plan_diff", size, (), goals), MODULE, given, pandas)
+    report([line], as_json=arguments.json)
 
 
 if __name__ == "__main__":

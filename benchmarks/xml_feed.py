@@ -7,17 +7,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.drops import drop
-from benchmarks.environments import environment
+from benchmarks.drops import drop, read_drop
 from benchmarks.harness import (
+    Baseline,
     Goal,
     Line,
     Outcome,
-    Side,
     common_arguments,
-    cpu_clock,
-    measure,
-    measure_interleaved,
+    measure_beside,
     report,
     run_job_if_asked,
 )
@@ -47,12 +44,7 @@ def write_file(folder: Path, articles: int, *, bad_share: float, seed: int) -> i
 
 def job(given: dict[str, Any]) -> Outcome:
     """One reading of the file."""
-    from benchmarks.stores import connector_of, demo_retailer, read_into, told
-
-    connector = connector_of(demo_retailer(), "erp", folder=Path(given["drops"]), feeds=("erp_catalogue",))
-    with tempfile.TemporaryDirectory() as folder, cpu_clock() as spent:
-        manifest = read_into(Path(folder), connector, "erp_catalogue")
-        return Outcome(manifest.landed_qty + manifest.quarantined_qty, spent(), told(manifest))
+    return read_drop(given, system_code="erp", feed="erp_catalogue")
 
 
 def main() -> None:
@@ -71,19 +63,11 @@ def main() -> None:
         size_bytes = write_file(Path(folder), arguments.articles, bad_share=arguments.bad_share, seed=arguments.seed)
         size = f"{size_bytes / 1e6:.0f} MB, {arguments.bad_share:.2%} bad"
         given = {"drops": folder}
-        if arguments.profile or not arguments.baselines or arguments.articles > _BASELINE_ARTICLES:
-            runs = measure(MODULE, given, runs=arguments.runs, profile=arguments.profile)
-            report([Line("xml_feed", size, runs, goals)], as_json=arguments.json)
-            return
-        python = environment("files", arguments.environments)
-        theirs = {**given, "xsd": str(_XSD)}
-        sides = [
-            Side("ours", given, module=MODULE),
-            Side("xmlschema", theirs, script="xmlschema_feed.py", python=python),
-        ]
-        runs_of = measure_interleaved(sides, arguments.runs)
-    baseline = Line("xml_feed xmlschema, lazy", size, runs_of["xmlschema"])
-    report([Line("xml_feed", size, runs_of["ours"], goals, [baseline])], as_json=arguments.json)
+        is_small = arguments.articles <= _BASELINE_ARTICLES
+        xmlschema = Baseline("xmlschema, lazy", "xmlschema_feed.py", "files", {**given, "xsd": str(_XSD)})
+        line = Line("xml_feed", size, (), goals)
+        line = measure_beside(arguments, line, MODULE, given, xmlschema if is_small else None)
+    report([line], as_json=arguments.json)
 
 
 def _article(number: int, is_bad: bool) -> str:
