@@ -33,7 +33,7 @@ from benchmarks.harness import (
     report,
     run_job_if_asked,
 )
-from benchmarks.stores import ROOT
+from benchmarks.machine import ROOT
 
 MODULE = "benchmarks.engines"
 DUCKDB, SPARK = "duckdb", "spark"

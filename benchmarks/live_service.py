@@ -23,6 +23,8 @@ from urllib.error import URLError
 import requests
 
 from assets.runtime import Runtime, build_runtime
+from benchmarks.machine import ROOT
+from benchmarks.results import percentile
 from orchestration.cli.environment import SANDBOX_FOLDER
 from orchestration.demo import ENV_FILE
 from orchestration.sandbox_process import SandboxControl
@@ -32,7 +34,6 @@ from orchestration.service.supervisor import read_state
 from orchestration.up import launch_full
 from resources.settings import Settings
 
-ROOT = Path(__file__).parents[1]
 SHOPS = {"web-fr": "shop_fr", "web-be": "shop_be"}
 ETALON = (sys.executable, "-m", "orchestration.cli")
 START_TIMEOUT_S = 3600.0
@@ -197,13 +198,8 @@ def until(what: str, is_so: Callable[[], bool], timeout_s: float = 120.0) -> Non
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """p50, p95 and p99 by the nearest rank."""
-    ordered = sorted(values)
-
-    def at(share: float) -> float:
-        return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))]
-
-    return at(0.5), at(0.95), at(0.99)
+    """p50, p95 and p99."""
+    return percentile(values, 50), percentile(values, 95), percentile(values, 99)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+"""The project's folder."""
 COMMIT = "étalon"
 """Among the versions, the name of the commit that was measured."""
 _PACKAGES = ("duckdb", "polars", "pyarrow", "pandera", "msgspec", "lxml", "sqlglot", "dagster", "sqlalchemy")
@@ -52,7 +53,7 @@ def _memory() -> str:
 def _commit() -> str:
     try:
         told = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+"], cwd=_ROOT, capture_output=True, text=True, check=True
+            ["git", "describe", "--always", "--dirty=+"], cwd=ROOT, capture_output=True, text=True, check=True
         )
     except (FileNotFoundError, subprocess.CalledProcessError):
         return "not a git checkout"

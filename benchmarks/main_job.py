@@ -34,13 +34,13 @@ from benchmarks.harness import (
     report,
     run_job_if_asked,
 )
+from benchmarks.machine import ROOT
 
 if TYPE_CHECKING:
     from assets.progress import Progress
     from assets.runtime import Runtime
 
 MODULE = "benchmarks.main_job"
-ROOT = Path(__file__).resolve().parents[1]
 LARGE = 10_000_000
 SMALLEST = 1_000
 MEMORY_MB = 4096

@@ -41,7 +41,7 @@ LARGE_ORDERS, LARGE_LINES = 100_000, 1_000_000
 def job(given: dict[str, Any]) -> Outcome:
     """One backfill, or one reading of all."""
     from assets.periods import reading_runtime
-    from benchmarks.stores import ROOT
+    from benchmarks.machine import ROOT
     from resources.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:
@@ -103,8 +103,9 @@ def _by_period(runtime: Any, environ: dict[str, str], given: dict[str, Any]) -> 
 
 def _shop(folder: Path, given: dict[str, Any]) -> dict[str, str]:
     """Settings of a data folder in ``folder``; its retailer.yaml is the project's, with the shop that is measured on."""
+    from benchmarks.machine import ROOT
     from benchmarks.shop_key import KEY, SECRET
-    from benchmarks.stores import NOW, ROOT, VARIABLES
+    from benchmarks.stores import NOW, VARIABLES
 
     shared = f"workers: {given['connections']}, history_readers: {max(1, given['processes'])}"
     _declare(

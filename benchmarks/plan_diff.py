@@ -100,7 +100,8 @@ def _columns() -> dict[str, str]:
 
 def job(given: dict[str, Any]) -> Outcome:
     """One comparison and one plan, in a copy of the warehouse."""
-    from benchmarks.stores import NOW, ROOT, demo_retailer
+    from benchmarks.machine import ROOT
+    from benchmarks.stores import NOW, demo_retailer
     from resources.operations import Operations
     from resources.sql_cache import remembered_project
     from resources.sync.facts import Difference, GuardFact, read_difference, write_difference

@@ -36,7 +36,8 @@ from benchmarks.harness import (
     report,
     run_job_if_asked,
 )
-from benchmarks.stores import ROOT
+from benchmarks.machine import ROOT
+from benchmarks.results import percentile
 from resources.sql_project import load_project
 from resources.warehouse import Warehouse
 
@@ -102,16 +103,11 @@ def _read(given: dict[str, Any]) -> Outcome:
         told = {
             "queries": len(queries),
             "p50 ms": round(statistics.median(every), 1),
-            "p95 ms": round(_percentile(every, 95), 1),
-            "slowest query's p95 ms": round(max(_percentile(times, 95) for times in took_ms), 1),
+            "p95 ms": round(percentile(every, 95), 1),
+            "slowest query's p95 ms": round(max(percentile(times, 95) for times in took_ms), 1),
             "copies met": len(copies),
         }
         return Outcome(len(every), spent(), told)
-
-
-def _percentile(values: list[float], percent: int) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
 def multiply(warehouse: Warehouse, factor: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -113,6 +114,12 @@ def document_of(lines: Sequence[Line]) -> dict[str, Any]:
         "measured_at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
         "lines": [line.document() for line in lines],
     }
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """By the nearest rank: the least value that so many per cent of all do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def report(lines: Sequence[Line], *, as_json: bool) -> None:

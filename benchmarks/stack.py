@@ -36,8 +36,8 @@ from benchmarks.harness import (
     report,
     run_job_if_asked,
 )
+from benchmarks.machine import ROOT
 from benchmarks.stack_tables import differences, export_tables
-from benchmarks.stores import ROOT
 from resources.connectors.sdk.feed import load_feeds
 from resources.contracts.entity import entities
 from resources.given_tables import canonical_columns

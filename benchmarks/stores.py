@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import ROOT
 from resources.connectors.registry import build_connector
 from resources.connectors.sdk.stream import Connector
 from resources.extract import Manifest, run_extract
@@ -16,7 +17,6 @@ from resources.privacy import PiiStore, Sealer, Tokeniser
 from resources.retailer import Retailer, load_retailer
 
 NOW = datetime(2026, 5, 18, 10, tzinfo=UTC)
-ROOT = Path(__file__).resolve().parents[1]
 _SECRET_KEY = b"benchmarks keep no secret at all"
 VARIABLES = {
     "ETALON_DROPS": "drops",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.results import Goal, Line, Measure, rows_of, table_of, told_of_goal
+from benchmarks.results import Goal, Line, Measure, percentile, rows_of, table_of, told_of_goal
 
 
 def run(cpu_s: float, *, rows: int = 1000, peak: float = 100, **told: Any) -> Measure:
@@ -70,3 +70,8 @@ def test_goals_and_what_was_told_stand_at_the_foot() -> None:
 
     assert foot == ["ours: goal cpu_ratio >= 5: 6, met", "ours: refused 5"]
     assert told_of_goal({**document["goals"][0], "is_met": False}).endswith("MISSED")
+
+
+@pytest.mark.parametrize(("percent", "value"), [(50, 5), (95, 10), (99, 10), (1, 1)])
+def test_a_percentile_is_the_nearest_rank(percent: int, value: int) -> None:
+    assert percentile([float(number) for number in range(10, 0, -1)], percent) == value
