@@ -20,6 +20,8 @@ BEFORE, NOW = "before_at", "now_at"
 _KEYS = frozenset({"key", "slices", "whole", "clock", "sums"})
 _SLICE_KEYS = frozenset({"rows", "by", "of", "its", "when", "added"})
 _DIALECT = "duckdb"
+_GIVEN = frozenset({"canonical", "retailer", "meta"})
+"""Schemas of tables that no model makes."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def _mistakes(declared: Any, refs: Sequence[str], selected: Sequence[str]) -> It
         declared.get("clock") or any(isinstance(one, dict) and set(one) != {"rows", "by"} for one in declared["slices"])
     ):
         yield "sums are kept of inputs that hold the key themselves: slices have rows and by alone, and there is no clock"
+    if sums and (given := sorted(ref for ref in refs if ref.split(".")[0] in _GIVEN)):
+        yield f"sums are kept of models, whose rows are known as they were before; {', '.join(given)} is none"
     named: list[str] = []
     for place, one in enumerate(declared["slices"], 1):
         problem = _slice_mistake(one, key, refs, named)

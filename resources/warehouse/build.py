@@ -111,7 +111,7 @@ class ModelBuilder:
 
     def _build_whole(self, model: SqlModel) -> Change:
         con = self._con
-        con.execute("begin")
+        self._parts.begin(model)
         try:
             create_schema(con, model.schema)
             con.execute(f"create or replace table {quoted(model.name)} as\n{model.sql}")
@@ -120,7 +120,7 @@ class ModelBuilder:
                 keep_history(con)
                 self._book.changed_rows(HISTORY_TABLE, None, ())
             if is_apart(model):
-                # One transaction writes one database. A crash between the two builds the model once more.
+                # One transaction writes one database.
                 con.execute("commit; begin")
             self._parts.note_whole(model)
             con.execute("commit")

@@ -22,6 +22,8 @@ LOG_SHARE = 0.2
 """A log that holds more than this share of its table is given up: building whole is as cheap."""
 LOG_ALWAYS_ROWS = 20_000
 IS_ADDED, VERSION = "_is_added", "_version"
+PUBLICATION = "publication"
+"""Under this name the book keeps what was published, as it does for a model: logs are kept until then."""
 
 _TABLES = """
 create schema if not exists increment;
@@ -81,6 +83,8 @@ class Book:
                 "select model, signature, clock_at from increment.model_state"
             ).fetchall()
         }
+        # What every reader had taken in by then may be gone from the logs.
+        self._pruned = self._lowest_consumed()
         self._audits = {
             model: Audit(audited_at, differing_qty)
             for model, audited_at, differing_qty in con.execute(
@@ -107,6 +111,10 @@ class Book:
         """Whether a table has a log that tells these columns."""
         return log_table(table) in self._logs and set(columns) <= self._logs[log_table(table)]
 
+    def is_told_since(self, table: str, version: int) -> bool:
+        """Whether a table's log, where it has one, still tells all that went or came after a version."""
+        return table in self._pruned and max(self._pruned[table], self.table(table).whole_version) <= version
+
     def log_columns(self, table: str) -> list[str]:
         """The columns by which a table's log tells its rows; none where it has no log."""
         return sorted(self._logs.get(log_table(table), set()) - {IS_ADDED, VERSION})
@@ -124,6 +132,21 @@ class Book:
                 [name, list(state.consumed), list(state.consumed.values())],
             )
         self._models[name] = state
+
+    def forget_model(self, name: str) -> None:
+        """Note that it is not known how a model was built, in the caller's transaction: the next build is whole."""
+        self._con.execute("delete from increment.model_state where model = ?", [name])
+        self._con.execute("delete from increment.consumed where model = ?", [name])
+        self._models.pop(name, None)
+
+    def forget_others(self, names: Collection[str]) -> None:
+        """Forget every model but these: one that is gone would hold the logs of what it read for ever."""
+        gone = sorted(self._models.keys() - set(names))
+        if gone:
+            self._con.execute("begin")
+            for name in gone:
+                self.forget_model(name)
+            self._con.execute("commit")
 
     def audit(self, name: str) -> Audit | None:
         """What the last audit of a model found; None when there was none."""
@@ -179,13 +202,16 @@ class Book:
 
     def prune_logs(self) -> None:
         """Remove what every model that reads a table has taken in."""
+        for table, version in sorted(self._lowest_consumed().items()):
+            if log_table(table) in self._logs and self._count(f"{log_name(table)} where {VERSION} <= {version}"):
+                self._con.execute(f"delete from {log_name(table)} where {VERSION} <= {version}")
+
+    def _lowest_consumed(self) -> dict[str, int]:
         lowest: dict[str, int] = {}
         for state in self._models.values():
             for table, version in state.consumed.items():
                 lowest[table] = min(version, lowest.get(table, version))
-        for table, version in sorted(lowest.items()):
-            if log_table(table) in self._logs and self._count(f"{log_name(table)} where {VERSION} <= {version}"):
-                self._con.execute(f"delete from {log_name(table)} where {VERSION} <= {version}")
+        return lowest
 
     def _raise_version(self, table: str, *, is_whole: bool) -> int:
         state = self.table(table)

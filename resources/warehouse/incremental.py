@@ -17,7 +17,7 @@ import duckdb
 from resources.given_tables import quoted
 from resources.sql_increments import CLOCK, Increment
 from resources.sql_project import SqlModel, SqlProject
-from resources.warehouse.changes import Audit, Book, ModelState, TableState, given_columns, log_since
+from resources.warehouse.changes import PUBLICATION, Audit, Book, ModelState, TableState, given_columns, log_since
 from resources.warehouse.slices import NEW_ROWS, OLD_ROWS, ROW_ID, Slices
 from resources.warehouse.sums import make_sums
 
@@ -93,6 +93,7 @@ class PartBuilder:
         clock = con.execute("select as_of_at from meta.run_clock").fetchall()
         self._clock_at: datetime | None = clock[0][0] if clock else None
         self._tables = _tables(con)
+        book.forget_others({*project.models, PUBLICATION})
         given = {ref for model in project.models.values() for ref in model.refs if ref not in project.models} - {CLOCK}
         unknown = sorted(table for table in given if book.table(table).version == 0)
         if unknown:
@@ -144,7 +145,10 @@ class PartBuilder:
         con.execute(f"create or replace temp table {NEW_ROWS} as\n{model.sql}")
         is_equal = self._fingerprint(model, work.table) == self._fingerprint(model, NEW_ROWS)
         audit = Audit(self._clock_at, 0 if is_equal else self._differences(work.table))
-        con.execute("begin")
+        if audit.differing_qty:
+            self.begin(model)
+        else:
+            con.execute("begin")
         try:
             if audit.differing_qty:
                 con.execute(f"delete from {work.table}")
@@ -167,6 +171,17 @@ class PartBuilder:
                 f"select count(*), coalesce(sum(cast(hash({columns}) as hugeint)), 0) from {relation}"
             ).fetchall()[0]
         )
+
+    def begin(self, model: SqlModel) -> None:
+        """Begin the transaction that writes a model's table.
+
+        Where the state is in another database, it is unknown until both are written: a crash in between builds the model whole.
+        """
+        if is_apart(model) and self._book.model(model.name) is not None:
+            self._con.execute("begin")
+            self._book.forget_model(model.name)
+            self._con.execute("commit")
+        self._con.execute("begin")
 
     def note_whole(self, model: SqlModel) -> None:
         """Note that a model was built whole and that any of its rows may have changed, in the caller's transaction."""
@@ -214,7 +229,7 @@ class PartBuilder:
         con = self._con
         slices.find_changed_keys("removed_rows", "added_rows")
         con.execute(f"create or replace temp table {CHANGED_ROWS} as {slices.changed_rows()}")
-        con.execute("begin")
+        self.begin(work.model)
         try:
             con.execute(f"delete from {work.table} where rowid in ({slices.changed_row_ids()})")
             con.execute(f"insert into {work.table} by name select * from {CHANGED_ROWS}")
@@ -234,7 +249,7 @@ class PartBuilder:
             return Change("part", 0)
         version = self._book.table(work.model.name).version
         con.execute(f"create or replace temp table {CHANGED_ROWS} as from {NEW_ROWS}")
-        con.execute("begin")
+        self.begin(work.model)
         try:
             con.execute(f"delete from {work.table} where rowid in (select {ROW_ID} from {OLD_ROWS})")
             con.execute(f"insert into {work.table} by name select * from {NEW_ROWS}")
@@ -252,7 +267,7 @@ class PartBuilder:
         if not differing:
             self._commit_state(work)
             return Change("whole", 0)
-        con.execute("begin")
+        self.begin(work.model)
         try:
             con.execute(f"delete from {work.table}")
             con.execute(f"insert into {work.table} by name select * from {NEW_ROWS}")
@@ -272,7 +287,6 @@ class PartBuilder:
     def _log(self, work: _Work) -> None:
         """Note the rows that differ and the state, and commit."""
         if is_apart(work.model):
-            # A crash here repeats the same keys: the state still says that they are to be built.
             self._con.execute("commit; begin")
         rows = (("select * from removed_rows", False), ("select * from added_rows", True))
         self._book.changed_rows(work.model.name, self._project.followed_columns.get(work.model.name), rows)
@@ -319,7 +333,12 @@ def _touches_one_key(increment: Increment, table: str) -> bool:
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    found = con.execute("select schema_name || '.' || table_name from duckdb_tables() where not temporary").fetchall()
+    # The copies of KPIs beside the marts are not the models' tables.
+    found = con.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() "
+        "where not temporary and (database_name = current_database() or schema_name = ?)",
+        [MART_SCHEMA],
+    ).fetchall()
     return frozenset(name for (name,) in found)
 
 

@@ -97,7 +97,7 @@ def load_entity(
         changed = _number(con, f"select count(*) from {table} where _row_version = {version}")
         tombstoned, held = _bury(con, entity_name, full_scopes, version, cap_share)
         if changes.is_followed(con):
-            _follow(con, entity_name, version)
+            _follow(con, entity_name, version, has_full=bool(full_scopes))
         con.execute("drop table incoming")
         highest = _number(con, f"select coalesce(max(_row_version), 0) from {table}")
         con.execute("commit")
@@ -238,13 +238,17 @@ def _merge(
     )
 
 
-def _follow(con: duckdb.DuckDBPyConnection, entity_name: str, version: int) -> None:
+def _follow(con: duckdb.DuckDBPyConnection, entity_name: str, version: int, *, has_full: bool) -> None:
     """Log the keys of the rows that came or were buried. One that came and changed nothing costs its readers a look, and no scan here."""
     table = f"canonical.{entity_name}"
     columns = changes.given_columns(con, table)
     gone = f"select * from {quoted(table)} where _row_version = {version} and _is_deleted"
     if _number(con, f"select (select count(*) from incoming) + (select count(*) from ({gone}))"):
         changes.Book(con).changed_rows(table, columns, (("select * from incoming", True), (gone, False)))
+    if has_full:
+        book = changes.Book(con)
+        for kept in ("meta.full_reading", "meta.refused_key"):
+            book.changed_rows(kept, None, ())
 
 
 def _bury(

@@ -12,11 +12,9 @@ from pathlib import Path
 import duckdb
 
 from resources.errors import PermanentError, Where
-from resources.warehouse.changes import Book, ModelState, is_followed, log_since
+from resources.warehouse.changes import PUBLICATION, Book, ModelState, is_followed, log_since
 
 KPI_SCHEMA = "kpis"
-PUBLICATION = "publication"
-"""Under this name the book of changes keeps what was published, as it does for a model: its logs are kept until then."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,10 @@ def make_sums(
     )
     same = " and ".join(f"t.{name} is not distinct from c.{name}" for name in _quoted(groups))
     con.execute(
-        f"create or replace temp table {OLD_ROWS} as select t.rowid as {ROW_ID}, t.* from {quoted(model.name)} as t "
-        f"semi join sum_changes as c on {same}"
+        f"create or replace temp table {OLD_ROWS} as select t.rowid as {ROW_ID}, "
+        # In the order of the new rows: both are compared column by column.
+        f"{', '.join(f't.{name}' for name in _quoted([*groups, *increment.sums]))} "
+        f"from {quoted(model.name)} as t semi join sum_changes as c on {same}"
     )
     together = f"(from (select * exclude ({ROW_ID}) from {OLD_ROWS}) union all by name from sum_changes)"
     con.execute(

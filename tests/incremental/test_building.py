@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from resources.sql_increments import Increment, Slice
 from resources.sql_project import SqlProject, load_project
 from resources.warehouse import Warehouse, changes
 from resources.warehouse.build import ModelBuilder, ModelResult
-from resources.warehouse.load import load_entity, set_run_clock
+from resources.warehouse.load import FullScope, load_entity, set_run_clock
 from tests.incremental.test_equals_whole import differences
 from tests.warehouse.canonical_files import START, at, write
 
@@ -77,9 +78,17 @@ checks:
 }
 
 
-def sql_folder(folder: Path, changed: Mapping[str, str] | None = None) -> SqlProject:
-    """The project of these models; ``changed``: model -> another query."""
-    for name, (query, declared) in MODELS.items():
+def sql_folder(
+    folder: Path,
+    changed: Mapping[str, str] | None = None,
+    *,
+    more: Mapping[str, tuple[str, str]] | None = None,
+    without: Collection[str] = (),
+) -> SqlProject:
+    """The project of these models; ``changed``: model -> another query; ``more``: model -> query, declarations; ``without``: models."""
+    for name, (query, declared) in {**MODELS, **(more or {})}.items():
+        if name in without:
+            continue
         path = folder / f"{name}.sql"
         path.parent.mkdir(parents=True, exist_ok=True)
         text = (changed or {}).get(name, query)
@@ -120,18 +129,20 @@ def count(
     counted_at: datetime = START,
 ) -> None:
     """Count lines arrive: (location, item, quantity)."""
-    rows = [
-        {
-            "count_external_id": "C",
-            "location_code": place,
-            "product_external_id": item,
-            "counted_qty": quantity,
-            "counted_at": counted_at,
-            "count_reason": "cycle",
-        }
-        for place, item, quantity in lines
-    ]
+    rows = [line_of(*line, counted_at=counted_at) for line in lines]
     load_entity(con, "stock_count_line", [write(folder, "stock_count_line", rows, extract=f"e{hour}", hour=hour)])
+
+
+def line_of(place: str, item: str, quantity: int, *, counted_at: datetime = START) -> dict[str, object]:
+    """A count line."""
+    return {
+        "count_external_id": "C",
+        "location_code": place,
+        "product_external_id": item,
+        "counted_qty": quantity,
+        "counted_at": counted_at,
+        "count_reason": "cycle",
+    }
 
 
 def run(
@@ -305,3 +316,157 @@ def test_logs_hold_only_what_somebody_still_needs(
     held = {name: con.execute(f'select count(*) from increment."{name}"').fetchall()[0][0] for (name,) in logs}
     assert "log_staging__counted" in held
     assert set(held.values()) == {0}
+
+
+@contextmanager
+def power_goes(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
+    """The process dies just before it notes how a model was built."""
+    keep = changes.Book.keep_model
+
+    def fail(book: changes.Book, one: str, state: changes.ModelState) -> None:
+        if one == name:
+            raise RuntimeError("the power went")
+        keep(book, one, state)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes.Book, "keep_model", fail)
+        with pytest.raises(RuntimeError, match="the power went"):
+            yield
+
+
+NOT_NEGATIVE_MART = {
+    "marts/fct_place": (
+        MODELS["marts/fct_place"][0],
+        MODELS["marts/fct_place"][1]
+        + """checks:
+  - {kind: expression, name: mart_not_negative, sql: "qty >= 0", severity: warn}
+""",
+    )
+}
+
+
+def test_a_crash_between_both_files_hides_nothing_from_the_checks(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mart's rows are written, and the warehouse does not know: they are looked at by the next run."""
+    project = sql_folder(tmp_path / "sql", more=NOT_NEGATIVE_MART)
+    count(con, tmp_path, 0, ("S01", "A", 1))
+    run(con, project)
+    count(con, tmp_path, 1, ("S01", "A", -1))
+    with power_goes(monkeypatch, "marts.fct_place"):
+        run(con, project)
+    assert run(con, project)[1]["mart_not_negative"] == 1
+
+
+def test_a_crash_between_both_files_and_the_release_before_give_its_rows(
+    con: duckdb.DuckDBPyConnection, project: SqlProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count(con, tmp_path, 0, ("S01", "A", 1))
+    run(con, project)
+    query = "select location_code, qty + 1 as qty from referentials.place"
+    other = sql_folder(tmp_path / "other", {"marts/fct_place": query})
+    with power_goes(monkeypatch, "marts.fct_place"):
+        run(con, other)
+    results, _ = run(con, project)
+    assert how(results)["marts.fct_place"] == "whole"
+
+
+@pytest.mark.parametrize("sums", ["[qty, row_qty]", "[row_qty, qty]"])
+def test_sums_are_told_apart_in_whatever_order_they_are_declared(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, sums: str
+) -> None:
+    query, declared = MODELS["kpis/item_sum"]
+    more = {"kpis/item_sum": (query, declared.replace("[qty, row_qty]", sums))}
+    project = sql_folder(tmp_path / "sql", more=more)
+    count(con, tmp_path, 0, ("S01", "A", 2))
+    run(con, project)
+    count(con, tmp_path, 1, ("S01", "A", 1), ("S02", "A", 0))
+    run(con, project)
+    assert con.execute("select qty, row_qty from kpis.item_sum").fetchall() == [(1, 2)]
+
+
+def test_a_check_that_reads_the_clock_is_run_when_only_the_clock_moved(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    late = (
+        "select place.location_code from referentials.place as place cross join meta.run_clock as run_clock "
+        f"where run_clock.as_of_at > timestamptz '{at(1).isoformat()}'"
+    )
+    query, declared = MODELS["referentials/place"]
+    checks = f'checks:\n  - {{kind: sql, name: not_late, severity: warn, sql: "{late}"}}\n'
+    project = sql_folder(tmp_path / "sql", more={"referentials/place": (query, declared + checks)})
+    count(con, tmp_path, 0, ("S01", "A", 1))
+    assert run(con, project)[1]["not_late"] == 0
+    set_run_clock(con, as_of_at=at(2), run_id="r2")
+    assert run(con, project)[1]["not_late"] == 1
+
+
+def test_a_check_looks_at_all_where_the_log_does_not_reach_back_to_its_last_look(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """Every reader of the table pointed at took its change in a step before, and the log was pruned by then."""
+    more = {
+        "staging/reader": ("select location_code from staging.counted", ""),
+        "kpis/pointing": (
+            "select 'S01' as location_code, count(*) as quantity from canonical.product",
+            """checks:
+  - {kind: relationship, columns: [location_code], to: staging.counted, to_columns: [location_code], severity: warn, name: is_counted}
+""",
+        ),
+    }
+    project = sql_folder(
+        tmp_path / "sql", more=more, without=[name for name in MODELS if not name.startswith("staging/")]
+    )
+    lines = ("S01", "A", 1), ("S02", "B", 1)
+    count(con, tmp_path, 0, *lines)
+    assert run(con, project)[1]["is_counted"] == 0
+    rows = [line_of("S02", "B", 1)]
+    load_entity(
+        con,
+        "stock_count_line",
+        [write(tmp_path, "stock_count_line", rows, extract="e1", hour=1)],
+        full_scopes=[FullScope("shop", "all", "e1")],
+    )
+    assert con.execute("select count(*) from canonical.stock_count_line where _is_deleted").fetchall() == [(1,)]
+    for schema in ("staging", "kpis"):
+        builder = ModelBuilder(con, project, is_incremental=True, whole_share=10)
+        models = project.select([schema])
+        for model in models:
+            builder.build(model)
+        told = {check.name: builder.run_check(check).failing_qty for model in models for check in model.checks}
+        builder.close()
+    assert told == {"is_counted": 1}
+
+
+def test_a_model_that_is_gone_holds_no_log(con: duckdb.DuckDBPyConnection, project: SqlProject, tmp_path: Path) -> None:
+    count(con, tmp_path, 0, ("S01", "A", 1))
+    run(con, project)
+    fewer = sql_folder(tmp_path / "fewer", without=["kpis/past", "kpis/item_sum"])
+    for hour in range(1, 4):
+        count(con, tmp_path, hour, ("S01", "A", hour))
+        run(con, fewer)
+    assert con.execute("select count(*) from increment.log_staging__counted").fetchall() == [(0,)]
+    results, _ = run(con, project)
+    assert how(results)["kpis.past"] == how(results)["kpis.item_sum"] == "whole"
+
+
+def test_a_table_that_only_the_mart_has_a_copy_of_is_built(
+    con: duckdb.DuckDBPyConnection, project: SqlProject, tmp_path: Path
+) -> None:
+    count(con, tmp_path, 0, ("S01", "A", 1))
+    run(con, project)
+    con.execute("create schema mart.kpis; create table mart.kpis.past as from kpis.past; drop table wh.kpis.past")
+    results, _ = run(con, project)
+    assert how(results)["kpis.past"] == "whole"
+    assert con.execute("select count(*) from wh.kpis.past").fetchall() == [(1,)]
+
+
+def test_what_reads_the_last_full_readings_is_built_after_one(con: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    more = {"staging/full": ("select entity, system_code, stream, observed_at from meta.full_reading", "")}
+    project = sql_folder(tmp_path / "sql", more=more)
+    count(con, tmp_path, 0, ("S01", "A", 1))
+    run(con, project)
+    file = write(tmp_path, "stock_count_line", [line_of("S01", "A", 1)], extract="e1", hour=1)
+    load_entity(con, "stock_count_line", [file], full_scopes=[FullScope("shop", "all", "e1")])
+    run(con, project)
+    assert con.execute("select observed_at from staging.full").fetchall() == [(at(1),)]

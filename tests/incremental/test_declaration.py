@@ -50,6 +50,10 @@ def test_no_block_is_no_mistake() -> None:
         ({"clock": [{"rows": "staging.z", "where": "true"}]}, "speaks of staging.z, of which there is no slice"),
         ({"sums": ["qty"]}, "sums are kept of inputs that hold the key themselves"),
         ({"sums": ["qty_all"]}, "column qty_all is not selected"),
+        (
+            {"sums": ["qty"]},
+            "sums are kept of models, whose rows are known as they were before; meta.run_clock is none",
+        ),
     ],
 )
 def test_each_mistake_is_told(changed: dict[str, Any], told: str) -> None:
