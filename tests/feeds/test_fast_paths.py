@@ -120,6 +120,7 @@ OBJECTS = st.builds(
 LINES = st.one_of(
     OBJECTS.map(lambda row: json.dumps(row, ensure_ascii=False).encode()),
     st.sampled_from([b"", b"  ", b"[]", b"1", b"{", b'{"ticket": "\xe9"}', b'{"unknown": "\xe9"}', b"{}\r"]),
+    st.sampled_from([b"{}{}", b'{"ticket":', b'"A"}', b"\r"]),
 )
 
 

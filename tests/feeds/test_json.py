@@ -67,6 +67,20 @@ def test_a_bad_ticket_is_refused_whole_and_the_others_go_on(tmp_path: Path, bad:
     assert got.rows("order_line", "order_external_id") == [("T1",), ("T3",)]
 
 
+@pytest.mark.parametrize("blank", [b" ", b"\t\r"])
+def test_two_tickets_on_a_line_are_refused_and_the_rows_after_them_keep_their_places(
+    tmp_path: Path, blank: bytes
+) -> None:
+    # As many rows as lines, but not one on each.
+    both, bad = ticket("T1") + ticket("T2"), ticket("T4", total="1105.395")
+    data = b"\n".join([both, ticket("T3"), bad, blank, ticket("T5")]) + b"\n"
+    drop(tmp_path, "SLSRPT_S01_000001_20260501230000.jsonl", data)
+    got = read(tmp_path, "pos_tickets")
+    assert got.rows("order", "order_external_id") == [("T3",), ("T5",)]
+    assert got.refused() == [(1, None, "bad_json"), (3, None, "bad_number")]
+    assert [reject.raw.encode() for reject in got.rejects] == [both, bad]
+
+
 def test_a_bad_line_of_a_ticket_is_refused_alone(tmp_path: Path) -> None:
     got = tickets(tmp_path, ticket("T1", LINE, {**LINE, "line": 2, "qty": "two"}))
     assert [(r.line, r.field, r.rule, r.is_root, r.entity) for r in got.rejects] == [

@@ -31,7 +31,7 @@ def read_jsonl(
         raw, buffer = buffer[:cut], buffer[cut:] + more
         # Blank lines are no rows, and a last line that is not ended may have been cut short: such pieces are read line by line.
         rows = fast.decode_lines(raw) if raw.endswith(b"\n") and b"\n\n" not in raw else None
-        if rows is not None and len(rows) == raw.count(b"\n"):
+        if rows is not None and len(rows) == raw.count(b"\n") and _is_row_per_line(raw, len(rows)):
             yield _whole_piece(raw, rows, line, fast, identity)
             line += len(rows)
         elif raw or not more:
@@ -42,6 +42,14 @@ def read_jsonl(
             yield _piece(raw, texts, feed, identity, cut_line=texts[-1][0] if is_cut and texts else None)
         if not more:
             return
+
+
+def _is_row_per_line(raw: bytes, rows_qty: int) -> bool:
+    """Whether each of so many lines is one row: two rows on a line and a row over two lines (or a line of spaces) give the same sums."""
+    breaks = raw.count(b"}\n{")
+    if breaks < rows_qty - 1:
+        breaks += raw.count(b"}\r\n{")
+    return breaks == rows_qty - 1
 
 
 def _whole_piece(
