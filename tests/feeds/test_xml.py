@@ -70,6 +70,19 @@ def test_what_the_xsd_refuses_goes_to_quarantine_with_its_line_and_the_others_go
     assert got.rows("product", "product_external_id") == [("A1",), ("A4",)]
 
 
+@pytest.mark.parametrize("inside", ["", "\n", "<!-- of\ntwo lines -->\n"])
+def test_lines_are_told_right_in_documents_of_more_than_libxml_counts(tmp_path: Path, inside: str) -> None:
+    good = article("A1").replace("<sku>", f"{inside}<sku>")
+    long = good.replace("<sku>", "\n" * 66_000 + "<sku>")
+    bad = good.replace("<libelle>Lampe A1</libelle>", "<libelle>\n</libelle><libelle/>")
+    got = catalogue(tmp_path, document(article("A0"), long, good.replace("A1", "A2"), bad, article("A4")))
+    lines = 66_000 + inside.count("\n")
+    assert [row[1].rpartition(":")[2] for row in got.rows("product", "product_external_id", "source_position")] == [
+        str(line) for line in (3, 4, 5 + lines, 7 + lines + 2 * inside.count("\n") + 1)
+    ]
+    assert [reject.line for reject in got.rejects] == [6 + lines + inside.count("\n")]
+
+
 def test_the_xsd_of_a_personal_feed_quotes_no_value(tmp_path: Path) -> None:
     """Given a feed with an e-mail and a row whose flag holds one, expect the field and the rule, and no value."""
     feed = load_feeds(FEEDS_DIR)["erp_catalogue"]

@@ -31,6 +31,7 @@ ROWS_PER_CHECK = 200
 ROWS_PER_PIECE = 5_000
 _PROLOG_BYTES = 64 << 10
 _READ_BYTES = 256 << 10
+_LAST_LINE_KEPT = (1 << 16) - 1
 _START_TAG = re.compile(rb"<(?:[\w.-]+:)?([A-Za-z_][\w.-]*)")
 _BEFORE_ROOT = re.compile(rb"^\xef\xbb\xbf|<\?.*?\?>|<!--.*?-->|\s+", re.DOTALL)
 _ACTION = "the whole file is refused and kept; ask for it again"
@@ -159,7 +160,7 @@ class _XmlReader:
     def _take(self, root: etree._Element, children: Sequence[etree._Element], taken: _Taken) -> None:
         """Check rows against the XSD lot by lot and take them out of the document, so that memory stays bounded."""
         rows = [child for child in children if child.tag == self._format.row]
-        lines = [row.sourceline or 0 for row in rows]
+        lines = [_line(row) for row in rows]
         for other in children if len(rows) < len(children) else ():
             if other.tag != self._format.row:
                 root.remove(other)
@@ -254,6 +255,23 @@ def _under_root(root: etree._Element, rows: Sequence[etree._Element]) -> etree._
 
 def _parser() -> etree.XMLParser:
     return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+
+
+def _line(row: etree._Element) -> int:
+    """The line on which a row's start tag ends.
+
+    libxml keeps 16 bits of it in an element. Beyond that it tells the line of the first text in the row, or else after it, and that of
+    a text is the one on which it ends.
+    """
+    line = row.sourceline or 0
+    if line <= _LAST_LINE_KEPT:
+        return line
+    node = row
+    while isinstance(node.tag, str) and not node.text and len(node):
+        node = node[0]
+    is_element = isinstance(node.tag, str)
+    passed = node.text or node.tail or "" if is_element else f"{node.text}{node.tail or ''}"
+    return line - passed.count("\n")
 
 
 def _start_tag(root: etree._Element) -> str:
