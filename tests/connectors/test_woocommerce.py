@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from resources.connectors.registry import build_connector, connector_modules
 from resources.connectors.sdk.stream import RawRow, Reject
 from resources.connectors.woocommerce import WooCommerceConnector, build
+from resources.connectors.woocommerce.client import scrub
 from resources.errors import ConfigurationError, PermanentError
 from tests.connectors.recorded_woocommerce import RecordedWooCommerce
 from tests.connectors.support import (
@@ -224,6 +225,14 @@ def test_keys_of_orders_are_not_kept(whole: dict[str, Whole]) -> None:
     bodies = b"".join(body for _, body in whole["orders"].raw)
     assert b"wc_order_" not in bodies
     assert b'"order_key":""' in bodies.replace(b'"order_key": ""', b'"order_key":""')
+
+
+@pytest.mark.parametrize("value", ["wc_order_a", 'wc_order_"a" "b"', "wc_order_\\", "", None])
+def test_no_key_of_an_order_breaks_the_page_it_is_taken_out_of(value: str | None) -> None:
+    page = [{"id": 1, "order_key": "wc_order_x", "payment_url": value}, {"order_key": value, "id": 2}]
+    taken = value and ""
+    expected = [{"id": 1, "order_key": "", "payment_url": taken}, {"order_key": taken, "id": 2}]
+    assert json.loads(scrub(json.dumps(page, separators=(",", ":")).encode())) == expected
 
 
 # ---------------------------------------------------------------- what moves, what is broken

@@ -45,9 +45,11 @@ def scrub(body: bytes) -> bytes:
         opening = at + len(_SECRETS[which]) + 2
         if body[opening - 2 : opening] != b':"':
             return _ANY_SECRET.sub(rb'"\1":""', body)  # printed with spaces, by some proxy
-        closing = find(b'"', opening)  # neither text ever holds a quote
+        closing = find(b'"', opening)  # neither text holds a quote, unless a plugin put it there
         if closing < 0:
             return b"".join([*pieces, body[done:opening]])  # cut short within a secret
+        if body[closing - 1 : closing] == b"\\":
+            return _ANY_SECRET.sub(rb'"\1":""', body)
         pieces.append(body[done:opening])
         done = closing
         upcoming[which] = find(_SECRETS[which], closing)
