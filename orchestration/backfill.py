@@ -75,6 +75,12 @@ def plan(
     """
     runtime.retailer.system(system_code)  # an unknown one has a better message
     known = {stream.name for stream in period_streams(runtime.connectors[system_code])}
+    if not known:
+        raise ConfigurationError(
+            f"no stream of {system_code} can be read by period",
+            where=Where(system_code=system_code, field="--system"),
+            action="`etalon systems` shows which can; this one is read whole, by `etalon run --full`",
+        )
     for name in streams:
         if name not in known:
             raise ConfigurationError(

@@ -6,6 +6,7 @@ Light to import: processes that only read start with it.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,10 @@ import dagster as dg
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run configuration that keeps Dagster's log in its instance: the terminal shows ours."""
+
+
+_OUR_CLASS = re.compile(r"^resources(\.\w+)+: ")
+"""Python's name of an error of ours, which says nothing to whoever reads what is wrong and what to do next."""
 
 
 def step_errors(result: dg.ExecuteInProcessResult) -> dict[str, str]:
@@ -26,7 +31,7 @@ def _error_text(event: dg.DagsterEvent) -> str:
     """What the step itself raised: Dagster wraps it once, and what lies below is how it came about."""
     error = event.step_failure_data.error
     told = error.cause if error is not None and error.cause is not None else error
-    return told.message.strip() if told is not None else "failed without a message"
+    return _OUR_CLASS.sub("", told.message.strip()) if told is not None else "failed without a message"
 
 
 @contextmanager

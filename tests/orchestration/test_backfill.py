@@ -213,6 +213,14 @@ def test_what_cannot_be_read_by_period_is_said(
     assert "orders, refunds" in str(refused.value) or "2026-05-18" in str(refused.value)
 
 
+def test_a_system_of_which_nothing_can_be_read_by_period_is_said(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "period_streams", lambda _connector: [])
+    with pytest.raises(ConfigurationError, match="no stream of shop_be can be read by period"):
+        plan(runtime_of(environ), "shop_be", [], first=None, last=None, length="day", only_missing=False)
+
+
 def test_several_readers_share_the_calls_that_a_system_bears(environ: dict[str, str]) -> None:
     runtime = runtime_of(environ)
     made: list[SystemConfig] = []
