@@ -137,9 +137,9 @@ def _from_shared(warehouse: Warehouse, shared: Store) -> int:
 
 def _from_warehouse(person: Person, warehouse: Warehouse, kpi_tables: Collection[str]) -> int:
     with warehouse.writer(purpose="privacy erase") as con:
-        erased = _from_tables(person, con)
-        # Rows changed that no log tells of: the next run builds all models whole.
+        # Rows change that no log tells of: the next run builds all models whole. First, should the erasure be stopped.
         forget(con)
+        erased = _from_tables(person, con)
     warehouse.rewrite(purpose="privacy erase")
     if warehouse.bi_path.exists():
         warehouse.publish(kpi_tables=kpi_tables)

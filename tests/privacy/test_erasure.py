@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import duckdb
 import polars as pl
@@ -16,11 +18,13 @@ import pytest
 import zstandard
 
 from assets.runtime import Runtime
-from resources.erasure import Erasure, Person, erase, find_person, find_traces
+from resources.erasure import Erasure, Person, erase, erasing, find_person, find_traces
 from resources.erasure.payloads import without
 from resources.errors import PermanentError, RetryableError
 from resources.landing import Landing
 from resources.privacy import PiiStore, Sealer, Tokeniser
+from resources.warehouse import Warehouse
+from resources.warehouse.changes import is_followed, open_book
 from tests.conftest import SECRET_KEY
 from tests.privacy.canaries import EMAIL, Ran
 
@@ -189,6 +193,32 @@ def test_an_erasure_that_was_stopped_is_finished_by_asking_again(own: Runtime) -
 
     assert "theirs" not in places(own, person)
     assert own.personal.get(Tokeniser(SECRET_KEY).email(email) or "") is None
+
+
+def test_one_stopped_while_it_changes_tables_leaves_no_log_that_a_run_could_go_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows changed by then of which no log tells: the next run must build everything whole."""
+    warehouse = Warehouse(tmp_path)
+    with warehouse.writer() as con:
+        open_book(con)
+    monkeypatch.setattr(erasing, "_from_tables", Mock(side_effect=KeyboardInterrupt))
+    operations = Mock()
+    operations.quarantined.return_value = []
+    nobody: frozenset[Any] = frozenset()
+    with pytest.raises(KeyboardInterrupt):
+        erase(
+            Person(frozenset({"token"}), nobody, nobody, nobody, nobody, nobody, nobody, nobody),
+            erasure_id="erasure-1",
+            warehouse=warehouse,
+            operations=operations,
+            landing=Landing(tmp_path),
+            values=Mock(),
+            kpi_tables=(),
+            now=datetime(2026, 5, 18, tzinfo=UTC),
+        )
+    with warehouse.writer() as con:
+        assert not is_followed(con)
 
 
 @pytest.mark.parametrize("who", ["nobody@example.com", "shop_fr:0", "no person", "shop_fr:"])
