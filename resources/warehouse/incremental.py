@@ -315,8 +315,8 @@ class PartBuilder:
 
 
 def signature(model: SqlModel) -> str:
-    """What a model's table depends on besides its inputs."""
-    told = (REVISION, model.sql, model.increment, model.description, sorted(model.columns.items()))
+    """What a model's table depends on besides its inputs; the engine too, whose functions may give something else in another version."""
+    told = (REVISION, duckdb.__version__, model.sql, model.increment, model.description, sorted(model.columns.items()))
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 

@@ -215,6 +215,16 @@ def test_another_query_builds_its_table_whole(
     assert how(results)["staging.counted"] == "left"
 
 
+def test_another_version_of_the_engine_builds_all_whole(
+    con: duckdb.DuckDBPyConnection, project: SqlProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count(con, tmp_path, 0, ("S01", "A", 1))
+    run(con, project)
+    monkeypatch.setattr(duckdb, "__version__", "99.0.0")
+    results, _ = run(con, project)
+    assert set(how(results).values()) == {"whole"}
+
+
 @pytest.mark.parametrize(("hours", "expected"), [(3, "part"), (1, "part"), (-1, "whole")])
 def test_the_clock_moves_what_it_alone_decides(
     con: duckdb.DuckDBPyConnection, project: SqlProject, tmp_path: Path, hours: int, expected: str
