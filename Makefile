@@ -46,8 +46,8 @@ up: $(STAMP) ## Run as a service: your retailer, or a living sandbox when there 
 test: $(STAMP) services ## Run every test but the drills, on two processes
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not drill"
 
-drills: $(STAMP) services ## Break things on purpose (sources, disks, processes) and see that nothing is lost or doubled
-	$(BIN)/python -m pytest tests/drills -n 2 --dist loadgroup
+drills: $(STAMP) services ## Break things on purpose and try long: sources, disks, processes, random histories
+	$(BIN)/python -m pytest tests -m drill -n 2 --dist loadgroup
 
 check: lint types imports sql test ## Everything that must be green before a commit: style, types, layers, SQL, tests
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,9 @@ def connected(remote: str) -> Iterator[Cluster]:
     Raises ConfigurationError without the client or with an address that is none, RetryableError when nobody answers.
     """
     try:
-        from pyspark.sql.connect.client.retries import DefaultPolicy
-        from pyspark.sql.connect.session import SparkSession
+        with _a_program_with_a_file():
+            from pyspark.sql.connect.client.retries import DefaultPolicy
+            from pyspark.sql.connect.session import SparkSession
     except ImportError as error:
         raise ConfigurationError(
             f"the Spark client is not installed: {error}",
@@ -110,6 +112,20 @@ def connected(remote: str) -> Iterator[Cluster]:
         # Ending a session is a courtesy: an endpoint that is gone is not waited for once more.
         session.client.set_retry_policies([DefaultPolicy(max_retries=1)])
         session.stop()
+
+
+@contextmanager
+def _a_program_with_a_file() -> Iterator[None]:
+    """While its client is imported: it takes a program without a file (`python -c`, a test's worker) for its own doctests, and ends it."""
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__") or main.__spec__ is not None:
+        yield
+        return
+    main.__file__ = __file__
+    try:
+        yield
+    finally:
+        del main.__file__
 
 
 def _host_and_port(remote: str) -> tuple[str, int]:

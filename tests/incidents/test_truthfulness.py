@@ -51,15 +51,23 @@ class Shop:
         return self.stores.operations.incidents.find(status="open")
 
 
+def recording(sent: dict[str, str]) -> requests.Session:
+    """A session that notes what each request asked, by its id, however it is sent."""
+
+    class Listening(requests.adapters.HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+            sent[str(request.headers["X-Request-Id"])] = str(request.path_url)
+            return super().send(request, *args, **options)
+
+    session = requests.Session()
+    session.mount("http://", Listening())
+    return session
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
     server = WooCommerceServer(tiny_shop(), key=KEY, secret="secret", clock=lambda: NOW, country="FR")
     sent: dict[str, str] = {}
-
-    class Recording(requests.Session):
-        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            sent[str(request.headers["X-Request-Id"])] = str(request.path_url)
-            return super().send(request, **options)
 
     connector: Connector = woocommerce.build(
         system("woocommerce", url=server.start(), key=KEY, secret="secret", page_size=5, workers=1),
@@ -68,7 +76,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: None,
         retry=RetryPolicy(attempts=2),
-        session_factory=Recording,
+        session_factory=lambda: recording(sent),
     )
     yield Shop(server, connector, Stores.open(tmp_path), sent)
     server.stop()
@@ -128,11 +136,6 @@ def presta(tmp_path: Path) -> Iterator[Shop]:
     server = PrestaShopServer(tiny_shop(), key=KEY, clock=lambda: NOW)
     sent: dict[str, str] = {}
 
-    class Recording(requests.Session):
-        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-            sent[str(request.headers["X-Request-Id"])] = str(request.path_url)
-            return super().send(request, **options)
-
     connector: Connector = prestashop.build(
         system("prestashop", url=server.start(), key=KEY, page_size=5, workers=1),
         retailer=retailer(),
@@ -140,7 +143,7 @@ def presta(tmp_path: Path) -> Iterator[Shop]:
         clock=lambda: datetime.now(UTC),
         sleep=lambda seconds: None,
         retry=RetryPolicy(attempts=2),
-        session_factory=Recording,
+        session_factory=lambda: recording(sent),
     )
     yield Shop(server, connector, Stores.open(tmp_path), sent)
     server.stop()

@@ -171,6 +171,7 @@ def test_checks_tell_what_they_would_of_whole_tables(begun: Path, sql_project: S
     live(begun, sql_project, [Step(changes, 5)], is_thorough=True)
 
 
+@pytest.mark.drill  # minutes: the kinds of changes above are in make test, all of them together for long are not
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=steps_of(ENTITIES, least=2, most=8))
