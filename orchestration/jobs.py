@@ -21,34 +21,41 @@ def full_config(system_codes: Iterable[str]) -> dict[str, object]:
 
 def order_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
     """The job that sends orders to systems; ``keys``: their assets."""
-    return dg.define_asset_job(
+    return _job_apart(
         ORDER_TRANSMISSION,
-        selection=dg.AssetSelection.assets(*keys),
-        executor_def=dg.in_process_executor,
-        description="Send web orders to the systems that get them as files, and take in what these answered. Never opens the "
+        keys,
+        "Send web orders to the systems that get them as files, and take in what these answered. Never opens the "
         "warehouse, so it runs beside anything.",
     )
 
 
 def channel_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
     """The job that plans and writes channels; ``keys``: their plans and receipts."""
-    return dg.define_asset_job(
+    return _job_apart(
         CHANNEL_SYNC,
-        selection=dg.AssetSelection.assets(*keys),
-        executor_def=dg.in_process_executor,
-        description="Plan what each channel needs, hold what goes over a guard, write the rest and read it back. Never opens the "
+        keys,
+        "Plan what each channel needs, hold what goes over a guard, write the rest and read it back. Never opens the "
         "warehouse, so it runs beside anything.",
     )
 
 
 def history_job(keys: Sequence[dg.AssetKey]) -> dg.UnresolvedAssetJobDefinition:
     """The job that reads periods of streams; ``keys``: their assets, all of the same days."""
-    return dg.define_asset_job(
+    return _job_apart(
         READ_HISTORY,
+        keys,
+        "Read days of streams, chosen one by one or as a backfill of many. Never opens the warehouse, so it runs beside "
+        "anything; the next run of the main job loads what it read.",
+    )
+
+
+def _job_apart(name: str, keys: Sequence[dg.AssetKey], description: str) -> dg.UnresolvedAssetJobDefinition:
+    """A job of some assets that the main jobs leave out."""
+    return dg.define_asset_job(
+        name,
         selection=dg.AssetSelection.assets(*keys),
         executor_def=dg.in_process_executor,
-        description="Read days of streams, chosen one by one or as a backfill of many. Never opens the warehouse, so it runs beside "
-        "anything; the next run of the main job loads what it read.",
+        description=description,
     )
 
 

@@ -70,12 +70,7 @@ def is_covered(periods: Sequence[CoveredPeriod], from_at: datetime | None, to_at
     """Whether the readings together cover every day from ``from_at`` (None: the beginning) to before ``to_at``, whenever they were made."""
     if from_at is None:
         return _reaches(periods, to_at)
-    reached = from_at
-    for first, last in sorted((period.from_at or from_at, period.to_at) for period in periods):
-        if first > reached:
-            break
-        reached = max(reached, last)
-    return reached >= to_at
+    return _led_to(from_at, [(period.from_at or from_at, period.to_at) for period in periods]) >= to_at
 
 
 def _reaches(periods: Sequence[CoveredPeriod], instant: datetime) -> bool:
@@ -83,8 +78,14 @@ def _reaches(periods: Sequence[CoveredPeriod], instant: datetime) -> bool:
     reached = max((period.to_at for period in periods if period.from_at is None), default=None)
     if reached is None:
         return False
-    for from_at, to_at in sorted((period.from_at, period.to_at) for period in periods if period.from_at is not None):
-        if from_at > reached:
+    return _led_to(reached, [(one.from_at, one.to_at) for one in periods if one.from_at is not None]) >= instant
+
+
+def _led_to(start: datetime, spans: Sequence[tuple[datetime, datetime]]) -> datetime:
+    """How far one comes from ``start`` over days that follow on each other without a gap."""
+    reached = start
+    for first, last in sorted(spans):
+        if first > reached:
             break
-        reached = max(reached, to_at)
-    return reached >= instant
+        reached = max(reached, last)
+    return reached

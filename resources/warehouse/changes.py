@@ -197,13 +197,15 @@ class Book:
                 f"insert into {log} by name select {_listed(columns)} {is_added} as {IS_ADDED}, {version} as {VERSION} "
                 f"from ({query})"
             )
-        if self._count(log) > max(LOG_ALWAYS_ROWS, LOG_SHARE * self._count(quoted(table))):
+        if count_rows(self._con, log) > max(LOG_ALWAYS_ROWS, LOG_SHARE * count_rows(self._con, quoted(table))):
             self.changed_whole(table, columns)
 
     def prune_logs(self) -> None:
         """Remove what every model that reads a table has taken in."""
         for table, version in sorted(self._lowest_consumed().items()):
-            if log_table(table) in self._logs and self._count(f"{log_name(table)} where {VERSION} <= {version}"):
+            if log_table(table) in self._logs and count_rows(
+                self._con, f"{log_name(table)} where {VERSION} <= {version}"
+            ):
                 self._con.execute(f"delete from {log_name(table)} where {VERSION} <= {version}")
 
     def _lowest_consumed(self) -> dict[str, int]:
@@ -223,8 +225,10 @@ class Book:
         self._tables[table] = TableState(version, whole)
         return version
 
-    def _count(self, relation: str) -> int:
-        return int(self._con.execute(f"select count(*) from {relation}").fetchall()[0][0])
+
+def count_rows(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """Rows of a table or of a subquery in brackets, as SQL."""
+    return int(con.execute(f"select count(*) from {relation}").fetchall()[0][0])
 
 
 def open_book(con: duckdb.DuckDBPyConnection) -> Book:

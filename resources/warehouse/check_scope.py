@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from resources.given_tables import quoted
 from resources.sql_project import DIALECT, Check, SqlProject
-from resources.warehouse.changes import IS_ADDED, Book, log_since
+from resources.warehouse.changes import IS_ADDED, Book, count_rows, log_since
 from resources.warehouse.checking import CheckResult, run_together
 
 _BY_ROW = frozenset({"not_null", "accepted_values", "expression"})
@@ -142,7 +142,7 @@ class ScopedChecks:
         changed = exp.to_table(rows.table, dialect=DIALECT)
         changed.set("alias", own[0].args.get("alias"))
         own[0].replace(changed)
-        return self._count(f"({query.sql(dialect=DIALECT)})") == 0
+        return count_rows(self._con, f"({query.sql(dialect=DIALECT)})") == 0
 
     def _still_found(self, check: Check, before: Seen) -> bool:
         """Whether no row went of the table that a relationship points at, or none that anything points at."""
@@ -150,7 +150,7 @@ class ScopedChecks:
         if not self._book.is_told_since(to, since) or not self._book.has_log(to, check.to_columns):
             return False
         gone = f"(select * from ({log_since(to, since)}) where not {IS_ADDED})"
-        if not self._count(gone):
+        if not count_rows(self._con, gone):
             return True
         same = " and ".join(
             f'g."{there}" = m."{here}"' for here, there in zip(check.columns, check.to_columns, strict=True)
@@ -159,10 +159,10 @@ class ScopedChecks:
             f't."{there}" = m."{here}"' for here, there in zip(check.columns, check.to_columns, strict=True)
         )
         pointing = f"(select * from {quoted(str(check.model))} as m semi join {gone} as g on {same})"
-        return self._count(f"{pointing} as m where not exists (select 1 from {quoted(to)} as t where {there})") == 0
-
-    def _count(self, relation: str) -> int:
-        return int(self._con.execute(f"select count(*) from {relation}").fetchall()[0][0])
+        return (
+            count_rows(self._con, f"{pointing} as m where not exists (select 1 from {quoted(to)} as t where {there})")
+            == 0
+        )
 
 
 def _key(check: Check) -> tuple[str, str]:

@@ -17,7 +17,16 @@ import duckdb
 from resources.given_tables import quoted
 from resources.sql_increments import CLOCK, Increment
 from resources.sql_project import SqlModel, SqlProject
-from resources.warehouse.changes import PUBLICATION, Audit, Book, ModelState, TableState, given_columns, log_since
+from resources.warehouse.changes import (
+    PUBLICATION,
+    Audit,
+    Book,
+    ModelState,
+    TableState,
+    count_rows,
+    given_columns,
+    log_since,
+)
 from resources.warehouse.slices import NEW_ROWS, OLD_ROWS, ROW_ID, Slices
 from resources.warehouse.sums import make_sums
 
@@ -134,7 +143,7 @@ class PartBuilder:
         if model.name in WHOLE_ONLY or model.name not in self._project.read_models:
             return False
         limit = COMPARED_ROWS if model.name in self._project.leads_to_parts else ALWAYS_COMPARED_ROWS
-        return self._count(quoted(model.name)) <= limit
+        return count_rows(self._con, quoted(model.name)) <= limit
 
     def audit(self, model: SqlModel) -> Audit:
         """Build a model whole beside its table, and compare. Where they differ the whole build stands in its place, and is noted as such.
@@ -229,14 +238,7 @@ class PartBuilder:
         con = self._con
         slices.find_changed_keys("removed_rows", "added_rows")
         con.execute(f"create or replace temp table {CHANGED_ROWS} as {slices.changed_rows()}")
-        self.begin(work.model)
-        try:
-            con.execute(f"delete from {work.table} where rowid in ({slices.changed_row_ids()})")
-            con.execute(f"insert into {work.table} by name select * from {CHANGED_ROWS}")
-            self._log(work)
-        except BaseException:
-            con.execute("rollback")
-            raise
+        self._replace(work, CHANGED_ROWS, gone=f" where rowid in ({slices.changed_row_ids()})")
         return Change("part", differing, version)
 
     def _put_sums(self, work: _Work, slices: Slices, logs: Mapping[str, str]) -> Change:
@@ -249,14 +251,7 @@ class PartBuilder:
             return Change("part", 0)
         version = self._book.table(work.model.name).version
         con.execute(f"create or replace temp table {CHANGED_ROWS} as from {NEW_ROWS}")
-        self.begin(work.model)
-        try:
-            con.execute(f"delete from {work.table} where rowid in (select {ROW_ID} from {OLD_ROWS})")
-            con.execute(f"insert into {work.table} by name select * from {NEW_ROWS}")
-            self._log(work)
-        except BaseException:
-            con.execute("rollback")
-            raise
+        self._replace(work, NEW_ROWS, gone=f" where rowid in (select {ROW_ID} from {OLD_ROWS})")
         return Change("part", differing, version)
 
     def _put_compared(self, work: _Work) -> Change:
@@ -267,22 +262,26 @@ class PartBuilder:
         if not differing:
             self._commit_state(work)
             return Change("whole", 0)
+        self._replace(work, NEW_ROWS)
+        return Change("whole", differing)
+
+    def _replace(self, work: _Work, new: str, *, gone: str = "") -> None:
+        """Put the rows of a relation in the place of those that the clause ``gone`` names, all without one, and note what differs."""
         self.begin(work.model)
         try:
-            con.execute(f"delete from {work.table}")
-            con.execute(f"insert into {work.table} by name select * from {NEW_ROWS}")
+            self._con.execute(f"delete from {work.table}{gone}")
+            self._con.execute(f"insert into {work.table} by name select * from {new}")
             self._log(work)
         except BaseException:
-            con.execute("rollback")
+            self._con.execute("rollback")
             raise
-        return Change("whole", differing)
 
     def _differences(self, old: str) -> int:
         """Make the tables of rows that only the old relation, and only the new rows have; gives how many they are."""
         con = self._con
         con.execute(f"create or replace temp table removed_rows as from {old} except all from {NEW_ROWS}")
         con.execute(f"create or replace temp table added_rows as from {NEW_ROWS} except all from {old}")
-        return self._count("removed_rows") + self._count("added_rows")
+        return count_rows(self._con, "removed_rows") + count_rows(self._con, "added_rows")
 
     def _log(self, work: _Work) -> None:
         """Note the rows that differ and the state, and commit."""
@@ -308,10 +307,7 @@ class PartBuilder:
         tables = (
             [one.rows for one in increment.slices] if increment is not None and increment.sums else [work.model.name]
         )
-        return max(self._count(quoted(table)) for table in tables)
-
-    def _count(self, relation: str) -> int:
-        return int(self._con.execute(f"select count(*) from {relation}").fetchall()[0][0])
+        return max(count_rows(self._con, quoted(table)) for table in tables)
 
 
 def signature(model: SqlModel) -> str:

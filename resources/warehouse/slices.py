@@ -14,7 +14,7 @@ from sqlglot import exp
 from resources.given_tables import quoted
 from resources.sql_increments import BEFORE, NOW, THIS, Increment, Slice
 from resources.sql_project import DIALECT, SqlModel
-from resources.warehouse.changes import IS_ADDED
+from resources.warehouse.changes import IS_ADDED, count_rows
 
 KEYS, CHANGED_KEYS = "touched_keys", "changed_keys"
 """Temporary tables of the keys that are built anew, and of those whose rows then differ."""
@@ -48,12 +48,12 @@ class Slices:
         if is_clock_moved:
             queries += [query for rule in self.increment.clock for query in self._keys_of_clock(rule.rows, rule.where)]
         self.con.execute(f"create or replace temp table {KEYS} as {' union '.join(queries)}")
-        return self._count(KEYS)
+        return count_rows(self.con, KEYS)
 
     def has_only_added(self, changed: Mapping[str, str]) -> bool:
         """Whether no row went of the inputs of which only new rows can be taken in."""
         return not any(
-            self._count(f"({log}) where not {IS_ADDED}")
+            count_rows(self.con, f"({log}) where not {IS_ADDED}")
             for table, log in changed.items()
             for _, one in self.increment.slices_of(table)
             if one.added is not None
@@ -171,6 +171,3 @@ class Slices:
         same = "is not distinct from" if is_null_a_key else "="
         matched = " and ".join(f"k._k{number} {same} ({column})" for number, column in enumerate(columns))
         return f"{relation} as t semi join {keys} as k on {matched}"
-
-    def _count(self, relation: str) -> int:
-        return int(self.con.execute(f"select count(*) from {relation}").fetchall()[0][0])

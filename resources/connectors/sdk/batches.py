@@ -33,11 +33,8 @@ def batches(
         byte_qty += len(page.body)
         if row_qty >= rows or byte_qty >= raw_bytes:
             batch = to_batch(group)
-            group, row_qty, byte_qty = (
-                [],
-                0,
-                0,
-            )  # before it is handed over: what was read of the pages is not needed by then
+            # Before it is handed over: what was read of the pages is not needed by then.
+            group, row_qty, byte_qty = [], 0, 0
             yield batch
             del batch
     if group:

@@ -43,12 +43,6 @@ class Period:
         """Whether an aware instant lies in it."""
         return (self.from_at is None or self.from_at <= instant) and instant < self.to_at
 
-    def overlaps(self, other: Period) -> bool:
-        """Whether they have a day in common."""
-        return (self.from_at is None or self.from_at < other.to_at) and (
-            other.from_at is None or other.from_at < self.to_at
-        )
-
     def __str__(self) -> str:
         first = "the beginning" if self.from_at is None else f"{self.from_at.astimezone(UTC):%Y-%m-%d}"
         return f"from {first} until before {self.to_at.astimezone(UTC):%Y-%m-%d}"
