@@ -63,16 +63,9 @@ def write_states(folder: Path, listings: int, *, changed_share: float, seed: int
                 'SKU-' || i as sku, case when {is_changed} then 'wrong' else 'ok' end as state,
                 cast(null as varchar) as exclusion_reason, {shown} as published_qty,
                 {shown} + case when {is_changed} then 1 else 0 end as expected_qty, cast(1990 as bigint) as unit_value_minor,
+                'EUR' as currency_code, timestamptz '{NOW.isoformat()}' - interval 5 minute as expected_as_of_at,
                 timestamptz '{NOW.isoformat()}' - interval 5 minute as stock_observed_at, 'on hand less reserved' as proof
             from range({listings}) as t (i)"""
-        )
-        con.execute(
-            """create or replace table kpis.k1b_expected as
-            select channel_code, product_id, expected_qty, stock_observed_at as oldest_as_of_at from kpis.k1b_listing"""
-        )
-        con.execute(
-            """create or replace table referentials.listing as
-            select channel_code, product_external_id, 'EUR' as currency_code, published_qty from kpis.k1b_listing"""
         )
         for name in _EMPTY:
             columns = ", ".join(f"cast(null as {kind}) as {column}" for column, kind in _columns().items())

@@ -139,6 +139,7 @@ valued as (
             else abs(desired_regular_minor - coalesce(wanted_minor, promotion_minor))
         end as unit_risk_minor
     from compared
+    where verdict <> 'right'
 )
 
 select
@@ -153,9 +154,7 @@ select
     wanted_starts_at as desired_starts_at,
     wanted_ends_at as desired_ends_at,
     verdict,
-    verdict <> 'right' as is_different,
     case
-        when verdict = 'right' then null
         when verdict = 'ambiguous' then 'ambiguous_promotion'
         when verdict = 'not_lower' then 'promotion_not_lower'
         else unwritable_reason

@@ -48,6 +48,50 @@ assortment as (
         and (prices.valid_to_at is null or run_clock.as_of_at < prices.valid_to_at)
 ),
 
+-- An item differs only where one of its listings must go, or is hidden and may be shown: the others are left out before anything else.
+doubtful as (
+    select
+        listings.channel_code,
+        sales_channels.system_code,
+        listings.product_external_id
+    from listings
+    inner join sales_channels on listings.channel_code = sales_channels.channel_code
+    inner join products on listings.product_id = products.product_id
+    left join assortment
+        on
+            sales_channels.price_list_code = assortment.price_list_code
+            and listings.product_id = assortment.product_id
+    where
+        coalesce(products.kind, '') not in ('service', 'gift_card')
+        and (not products.is_active or (not listings.is_published and assortment.product_id is not null))
+),
+
+heads as (
+    select channel_code, system_code, product_external_id from doubtful
+    union
+    select
+        doubtful.channel_code,
+        doubtful.system_code,
+        items.parent_external_id
+    from doubtful
+    inner join items
+        on
+            doubtful.system_code = items.system_code
+            and doubtful.product_external_id = items.product_external_id
+    where items.parent_external_id is not null
+),
+
+-- With all that is published together with them.
+families as (
+    select channel_code, product_external_id from heads
+    union
+    select
+        heads.channel_code,
+        items.product_external_id
+    from heads
+    inner join items on heads.system_code = items.system_code and heads.product_external_id = items.parent_external_id
+),
+
 judged as (
     select
         listings.channel_code,
@@ -81,6 +125,10 @@ judged as (
         - floor(epoch(coalesce(listings.stock_observed_at, listings.price_observed_at)))
         > sales_channels.stock_stale_after_minutes * 60 as is_stale
     from listings
+    inner join families
+        on
+            listings.channel_code = families.channel_code
+            and listings.product_external_id = families.product_external_id
     inner join sales_channels on listings.channel_code = sales_channels.channel_code
     inner join systems on sales_channels.system_code = systems.system_code
     cross join run_clock
@@ -147,7 +195,6 @@ compared as (
         case when listing_qty = 1 then sku else '' end as sku,
         is_published,
         is_wanted,
-        coalesce(is_wanted <> is_published, false) as is_different,
         case
             when not is_wanted and undecided_qty > 0 then 'undecided_variant'
             when is_wanted and show_qty = 0 then 'unknown_stock'
@@ -158,6 +205,7 @@ compared as (
         currency_code,
         observed_at
     from wanted
+    where is_wanted <> is_published
 ),
 
 -- A variant that must go while another of its product stays: the shop can only hide both.
@@ -170,7 +218,6 @@ held_back as (
         judged.sku,
         judged.is_published,
         false as is_wanted,
-        judged.is_published as is_different,
         'variant_of_published_product' as unwritable_reason,
         judged.published_qty as units_at_risk,
         judged.published_qty * judged.unit_value_minor as value_at_risk_minor,
@@ -183,18 +230,19 @@ held_back as (
             and judged.item_external_id = grouped.item_external_id
     where
         judged.decision = 'hide'
+        and judged.is_published
         and judged.item_external_id <> judged.product_external_id
         and grouped.show_qty > 0
 ),
 
 together as (
     select
-        channel_code, system_code, product_external_id, product_id, sku, is_published, is_wanted, is_different,
+        channel_code, system_code, product_external_id, product_id, sku, is_published, is_wanted,
         unwritable_reason, units_at_risk, value_at_risk_minor, currency_code, observed_at
     from compared
     union all
     select
-        channel_code, system_code, product_external_id, product_id, sku, is_published, is_wanted, is_different,
+        channel_code, system_code, product_external_id, product_id, sku, is_published, is_wanted,
         unwritable_reason, units_at_risk, value_at_risk_minor, currency_code, observed_at
     from held_back
 )
@@ -207,8 +255,7 @@ select
     sku,
     is_published,
     is_wanted as is_desired_published,
-    is_different,
-    case when is_different then unwritable_reason end as unwritable_reason,
+    unwritable_reason,
     case when is_published then 'true' else 'false' end as before_value,
     case when is_wanted then 'true' when not is_wanted then 'false' end as after_value,
     units_at_risk,

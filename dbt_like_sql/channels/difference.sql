@@ -36,7 +36,7 @@ differences as (
         currency_code,
         observed_at
     from stock
-    where is_different and unwritable_reason is null
+    where unwritable_reason is null
     union all
     select
         channel_code,
@@ -74,7 +74,7 @@ differences as (
         currency_code,
         observed_at
     from promotions
-    where is_different and unwritable_reason is null
+    where unwritable_reason is null
     union all
     select
         channel_code,
@@ -93,7 +93,7 @@ differences as (
         currency_code,
         observed_at
     from publications
-    where is_different and unwritable_reason is null
+    where unwritable_reason is null
     union all
     select
         channel_code,

@@ -43,39 +43,34 @@ run_clock as (
     select * from meta.run_clock
 ),
 
-assortment as (
-    select
-        sales_channels.channel_code,
-        products.product_id,
-        products.sku,
-        segments.expected_minor,
-        segments.currency_code
-    from sales_channels
-    inner join segments on sales_channels.price_list_code = segments.price_list_code
-    inner join products on segments.product_id = products.product_id
-    cross join run_clock
-    where
-        products.is_active
-        and products.kind not in ('service', 'gift_card')
-        and segments.from_at <= run_clock.as_of_at
-        and (segments.to_at is null or run_clock.as_of_at < segments.to_at)
-),
-
-listed as (
-    select distinct
-        channel_code,
-        product_id
-    from listings
-    where product_id is not null
-),
-
-unlisted_stock as (
+-- What a channel should list and shows no stock of: few, so that all else is asked of them alone.
+unseen as (
     select
         channel_code,
         product_id,
         expected_qty
     from k1b_listings
     where product_external_id is null
+),
+
+unlisted as (
+    select
+        unseen.channel_code,
+        unseen.product_id,
+        unseen.expected_qty,
+        sales_channels.price_list_code,
+        products.sku
+    from unseen
+    inner join sales_channels on unseen.channel_code = sales_channels.channel_code
+    inner join products on unseen.product_id = products.product_id
+    left join listings
+        on
+            unseen.channel_code = listings.channel_code
+            and unseen.product_id = listings.product_id
+    where
+        products.is_active
+        and products.kind not in ('service', 'gift_card')
+        and listings.product_id is null
 ),
 
 found as (
@@ -94,7 +89,7 @@ found as (
         currency_code,
         observed_at
     from stock
-    where is_different and unwritable_reason is not null
+    where unwritable_reason is not null
     union all
     select
         channel_code,
@@ -128,7 +123,7 @@ found as (
         currency_code,
         observed_at
     from promotions
-    where is_different and unwritable_reason is not null
+    where unwritable_reason is not null
     union all
     select
         channel_code,
@@ -145,7 +140,7 @@ found as (
         currency_code,
         observed_at
     from publications
-    where is_different and unwritable_reason is not null
+    where unwritable_reason is not null
     union all
     select
         channel_code,
@@ -165,25 +160,28 @@ found as (
     where state = 'orphan' and shown_qty > 0
     union all
     select
-        assortment.channel_code,
+        unlisted.channel_code,
         'publication',
         'is_published',
         cast(null as varchar),
-        assortment.product_id,
-        assortment.sku,
+        unlisted.product_id,
+        unlisted.sku,
         'not_listed',
         cast(null as varchar),
         'true',
-        unlisted_stock.expected_qty,
-        unlisted_stock.expected_qty * assortment.expected_minor,
-        assortment.currency_code,
+        unlisted.expected_qty,
+        unlisted.expected_qty * segments.expected_minor,
+        segments.currency_code,
         cast(null as timestamptz)
-    from assortment
-    left join listed
-        on assortment.channel_code = listed.channel_code and assortment.product_id = listed.product_id
-    left join unlisted_stock
-        on assortment.channel_code = unlisted_stock.channel_code and assortment.product_id = unlisted_stock.product_id
-    where listed.product_id is null
+    from unlisted
+    inner join segments
+        on
+            unlisted.price_list_code = segments.price_list_code
+            and unlisted.product_id = segments.product_id
+    cross join run_clock
+    where
+        segments.from_at <= run_clock.as_of_at
+        and (segments.to_at is null or run_clock.as_of_at < segments.to_at)
     union all
     select
         channel_code,

@@ -88,6 +88,7 @@ observed as (
         listings.is_published,
         listings.stock_observed_at,
         listings.effective_minor,
+        listings.currency_code,
         true as is_observed
     from listings
     inner join channels on listings.channel_code = channels.channel_code
@@ -111,6 +112,7 @@ unobserved as (
         cast(null as boolean) as is_published,
         cast(null as timestamptz) as stock_observed_at,
         cast(null as bigint) as effective_minor,
+        cast(null as varchar) as currency_code,
         false as is_observed
     from assortment
     left join observed_products
@@ -123,12 +125,12 @@ unobserved as (
 all_listings as (
     select
         channel_code, product_external_id, product_id, sku, published_qty, is_stock_managed, is_published,
-        stock_observed_at, effective_minor, is_observed
+        stock_observed_at, effective_minor, currency_code, is_observed
     from observed
     union all
     select
         channel_code, product_external_id, product_id, sku, published_qty, is_stock_managed, is_published,
-        stock_observed_at, effective_minor, is_observed
+        stock_observed_at, effective_minor, currency_code, is_observed
     from unobserved
 ),
 
@@ -168,11 +170,13 @@ joined as (
         all_listings.published_qty,
         all_listings.stock_observed_at,
         coalesce(all_listings.effective_minor, assortment.regular_minor) as unit_value_minor,
+        all_listings.currency_code,
         assortment.product_id is not null as is_in_assortment,
         kits_with_components.kit_product_id is not null as has_components,
         coalesce(expected.is_known, false) as is_expected_known,
         expected.expected_qty,
         expected.proof,
+        expected.oldest_as_of_at as expected_as_of_at,
         coalesce(sales.sold_28d_qty, 0) as sold_28d_qty,
         floor(epoch(clocked_channels.as_of_at)) - floor(epoch(expected.oldest_as_of_at))
         > clocked_channels.stock_stale_after_minutes * 60
@@ -257,6 +261,8 @@ select
     expected_qty,
     sold_28d_qty,
     unit_value_minor,
+    currency_code,
     stock_observed_at,
+    expected_as_of_at,
     proof
 from judged
