@@ -26,6 +26,7 @@ from sqlalchemy.engine import Connection
 
 from resources.errors import PermanentError, Where
 from resources.operations.engine import Transactions
+from resources.operations.inserting import insert_many
 from resources.operations.outbox import NewWrite, Origin, PutResult, State, moving, outbox, put_writes
 from resources.operations.receipts import Json, WriteKey, json_text, json_value
 from resources.operations.tables import UtcInstant, metadata
@@ -251,8 +252,9 @@ class Plans:
                 reverts_plan_id=reverts_plan_id,
             )
             connection.execute(sa.insert(plan).values(_plan_values(made)))
-            connection.execute(
-                sa.insert(plan_line),
+            insert_many(
+                connection,
+                plan_line,
                 [_line_values(line, made.plan_id, number) for number, line in enumerate(lines, start=1)],
             )
         return Proposal("new", made, superseded)
@@ -497,7 +499,7 @@ def _lines(connection: Connection, plan_id: str) -> list[PlanLine]:
 
 def _line_values(line: PlanLine, plan_id: str, number: int) -> dict[str, Any]:
     texts = {"before": json_text(line.before), "after": json_text(line.after)}
-    return asdict(line) | texts | {"plan_id": plan_id, "number": number}
+    return {**vars(line), **texts, "plan_id": plan_id, "number": number}
 
 
 def _plan_values(made: Plan) -> dict[str, Any]:

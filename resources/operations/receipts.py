@@ -56,11 +56,15 @@ receipt = sa.Table(
 
 def json_text(value: Json) -> str:
     """A canonical value as text: the same value is always the same text."""
+    if type(value) is int:  # not a bool; a large plan has nothing else
+        return str(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def json_value(text: str) -> Json:
     """The canonical value of a text of :func:`json_text`."""
+    if text.isdigit() and text.isascii() and (text[0] != "0" or len(text) == 1):
+        return int(text)
     value: Json = json.loads(text)
     return value
 
