@@ -11,7 +11,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,6 +27,8 @@ from requests.auth import AuthBase
 from requests.cookies import extract_cookies_to_jar
 from requests.hooks import dispatch_hook
 
+from resources.connectors.sdk.ahead import Calls, LineAdapter, Reply, read_ahead
+from resources.connectors.sdk.paging import in_order
 from resources.errors import ConfigurationError, EtalonError, PermanentError, RetryableError, Where
 
 T = TypeVar("T")
@@ -101,6 +103,12 @@ class TokenBucket:
 
     def take(self) -> None:
         """Wait for the right to make one call."""
+        wait = self.reserve()
+        if wait > 0:
+            self._sleep(wait)
+
+    def reserve(self) -> float:
+        """Take the right to make one call; gives the seconds until it may be made."""
         with self._lock:
             now = self._monotonic()
             wait = max(0.0, self._paused_until - now)
@@ -110,8 +118,7 @@ class TokenBucket:
                 self._filled_at = now
                 self._tokens -= 1.0  # may go below zero: that is the queue of those who already wait
                 wait = max(wait, -self._tokens / self._per_second)
-        if wait > 0:
-            self._sleep(wait)
+        return wait
 
     def pause(self, seconds: float) -> None:
         """Hold back every call that starts in the next ``seconds``."""
@@ -139,6 +146,17 @@ class Answer(Generic[T]):
         except ValueError:
             return None
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One call to make: ``path`` under the base URL, and who asks."""
+
+    path: str
+    params: Mapping[str, str]
+    where: Where
+    request_id: str
+    markup: bool
 
 
 @cache
@@ -214,7 +232,7 @@ class HttpClient:
         self._clock = clock
         self._judge = judge
         self._scrub = scrub
-        self._session_factory = session_factory or requests.Session
+        self._session_factory = session_factory or _session_with_lines
         self._retry = retry or RetryPolicy()
         self._timeout = (min(10.0, timeout_s), timeout_s)
         self._verify: bool | str = str(ca_bundle) if verify_tls and ca_bundle else verify_tls
@@ -244,29 +262,78 @@ class HttpClient:
         Retries what may work later. Raises RetryableError when every attempt failed, PermanentError when no attempt can work.
         ``parse`` raises msgspec.DecodeError on a body that is cut short (retried), msgspec.ValidationError on a wrong shape (not retried).
         """
+        asked = self._asked(path, params, stream, markup=markup)
+        return self._insist(asked, parse, retry or self._retry)
+
+    def get_each(
+        self, paths: Iterable[tuple[str, Mapping[str, str]]], *, connections: int, stream: str | None = None
+    ) -> Iterator[Answer[bytes]]:
+        """GET many paths with their parameters, so many at once; gives the answers in the order asked, their bodies not parsed.
+
+        At most twice as many answers wait as there are ``connections``. Retries and raises as ``get`` does, in the turn of the call
+        that failed, which stops all.
+        """
+        asked = (self._asked(path, params, stream) for path, params in paths)
+        session = self._session()
+        adapter = session.get_adapter(self._base_url)
+        if connections < 2 or self._proxies or session.hooks["response"] or not isinstance(adapter, LineAdapter):
+            return in_order(asked, lambda one: self._insist(one, bytes, self._retry), workers=connections)
+        to_shop = self._prepared(session, "GET", self._asked("", None, stream))
+        lines = [
+            adapter.line(to_shop, verify=self._verify, timeout_s=self._timeout, cookies=session.cookies)
+            for _ in range(connections)
+        ]
+        calls = Calls(
+            prepared=lambda one: self._prepared(session, "GET", one),
+            taken=lambda one, reply: self._taken(one, reply, bytes),
+            again=self._again,
+            late=lambda one: RetryableError(f"no answer in time at {self._base_path}{one.path}", where=one.where),
+            wait_s=self._bucket.reserve,
+        )
+        return read_ahead(asked, calls, lines, timeout_s=self._timeout[1], sleep=self._sleep)
+
+    def _again(self, asked: _Asked, error: RetryableError | None) -> Callable[[], Answer[bytes]]:
+        """What goes on with a call whose first attempt failed, or broke on its way (no ``error``)."""
+        failed, wait_s = 0, 0.0
+        if error is not None:
+            failed, wait_s = 1, self._wait_after(error, 1, self._retry, asked.where)
+        return lambda: self._insist(asked, bytes, self._retry, failed=failed, wait_s=wait_s)
+
+    def _asked(
+        self, path: str, params: Mapping[str, str] | None, stream: str | None, *, markup: bool = False
+    ) -> _Asked:
         request_id = f"{random.getrandbits(64):016x}"  # for logs: nothing secret
         where = Where(system_code=self._system_code, stream=stream, request_id=request_id)
-        policy = retry or self._retry
-        attempt = 0
+        return _Asked(path, params or {}, where, request_id, markup)
+
+    def _insist(
+        self, asked: _Asked, parse: Callable[[bytes], T], policy: RetryPolicy, *, failed: int = 0, wait_s: float = 0.0
+    ) -> Answer[T]:
+        """Call until an answer is good or no attempt is left. ``failed``: attempts made before; ``wait_s``: before the next."""
         while True:
-            attempt += 1
+            if wait_s:
+                self._sleep(wait_s)
             self._bucket.take()
-            error: EtalonError
             try:
-                return self._attempt(path, params or {}, parse, where, request_id, markup)
+                return self._attempt(asked, parse)
             except RetryableError as caught:
                 error = caught
-            if attempt >= policy.attempts or (error.retry_after_s or 0) > policy.longest_retry_after_s:
-                raise RetryableError(
-                    f"{error.what} ({attempt} attempt{'s' if attempt > 1 else ''})",
-                    where=where,
-                    action=error.action or "the next run tries again; if it lasts, look at the system's own log",
-                    retry_after_s=error.retry_after_s,
-                )
-            wait = policy.wait_s(attempt, error.retry_after_s, self._jitter())
-            if error.retry_after_s:
-                self._bucket.pause(wait)  # the others would be refused as well
-            self._sleep(wait)
+            failed += 1
+            wait_s = self._wait_after(error, failed, policy, asked.where)
+
+    def _wait_after(self, error: RetryableError, failed: int, policy: RetryPolicy, where: Where) -> float:
+        """Seconds to wait after an attempt that failed. Raises when it was the last."""
+        if failed >= policy.attempts or (error.retry_after_s or 0) > policy.longest_retry_after_s:
+            raise RetryableError(
+                f"{error.what} ({failed} attempt{'s' if failed > 1 else ''})",
+                where=where,
+                action=error.action or "the next run tries again; if it lasts, look at the system's own log",
+                retry_after_s=error.retry_after_s,
+            )
+        wait = policy.wait_s(failed, error.retry_after_s, self._jitter())
+        if error.retry_after_s:
+            self._bucket.pause(wait)  # the others would be refused as well
+        return wait
 
     def send(
         self,
@@ -285,11 +352,10 @@ class HttpClient:
         Never tries again by itself: what was sent may have been done although no good answer came, so whoever sends looks first.
         Raises as ``get`` does; a RetryableError does not tell whether the system did what was asked.
         """
-        request_id = f"{random.getrandbits(64):016x}"  # for logs: nothing secret
-        where = Where(system_code=self._system_code, stream=stream, request_id=request_id)
+        asked = self._asked(path, params, stream, markup=markup)
         self._bucket.take()
         try:
-            return self._attempt(path, params or {}, parse, where, request_id, markup, method, (body, content_type))
+            return self._attempt(asked, parse, method, (body, content_type))
         except RetryableError as error:
             if error.retry_after_s:
                 self._bucket.pause(min(error.retry_after_s, self._retry.longest_retry_after_s))
@@ -313,22 +379,15 @@ class HttpClient:
 
     def _attempt(
         self,
-        path: str,
-        params: Mapping[str, str],
+        asked: _Asked,
         parse: Callable[[bytes], T],
-        where: Where,
-        request_id: str,
-        markup: bool,
         method: str = "GET",
         content: tuple[bytes, str] | None = None,
     ) -> Answer[T]:
-        shown = self._base_path + path
+        shown, where = self._base_path + asked.path, asked.where
         session = self._session()
-        headers = {"Accept": "application/json", "User-Agent": user_agent(), "X-Request-Id": request_id}
-        if content is not None:
-            headers["Content-Type"] = content[1]
         try:
-            with self._called(session, method, self._base_url + path, params, headers, content) as response:
+            with self._called(session, method, asked, content) as response:
                 # as `content` reads it, but not 10 KB at a time
                 body = b"".join(response.iter_content(_READ_BYTES))
         # `from None` below: the library's own message holds the whole URL, and an OAuth URL holds a key
@@ -354,11 +413,16 @@ class HttpClient:
             ) from None
         except ValueError:  # the library looks at the address of a redirect before we do
             raise _lost_redirect(shown, where) from None
-        body = _without_marks(body)
+        return self._taken(asked, Reply(response.status_code, response.headers, body), parse)
+
+    def _taken(self, asked: _Asked, reply: Reply, parse: Callable[[bytes], T]) -> Answer[T]:
+        """What an answer says, secrets taken out; raises the error that it is."""
+        shown, where = self._base_path + asked.path, asked.where
+        body = _without_marks(reply.body)
         if self._scrub is not None:
             body = self._scrub(body)
-        self._refuse_errors(response, body, shown, where)
-        if not markup and not _looks_like_json(body):
+        self._refuse_errors(reply, body, shown, where)
+        if not asked.markup and not _looks_like_json(body):
             kind = "an empty body" if not body.strip() else "a page that is not JSON"
             raise RetryableError(
                 f"{kind} instead of JSON at {shown}",
@@ -375,41 +439,26 @@ class HttpClient:
             ) from None
         except msgspec.DecodeError:
             raise RetryableError(f"the answer was cut short at {shown}", where=where) from None
-        return Answer(value=value, body=body, headers=response.headers, request_id=request_id)
+        return Answer(value=value, body=body, headers=reply.headers, request_id=asked.request_id)
 
     def _called(
-        self,
-        session: requests.Session,
-        method: str,
-        url: str,
-        params: Mapping[str, str],
-        headers: dict[str, str],
-        content: tuple[bytes, str] | None,
+        self, session: requests.Session, method: str, asked: _Asked, content: tuple[bytes, str] | None
     ) -> requests.Response:
         """The answer, its body not read yet; redirects are not followed."""
         if content is not None:
             return session.request(
                 method,
-                url,
-                params=dict(params),
+                self._base_url + asked.path,
+                params=dict(asked.params),
                 data=content[0],
-                headers=headers,
+                headers={**_headers(asked), "Content-Type": content[1]},
                 auth=self._auth,
                 timeout=self._timeout,
                 allow_redirects=False,
                 stream=True,
             )
-        # What the session would do for a reading, without what it does for redirects and the environment: a thousand pages
-        # cost a second less, and threads that read beside one that decodes wait less for their turn.
-        request = requests.PreparedRequest()
-        request.prepare_method(method)
-        request.prepare_url(url, params)
-        request.prepare_headers({**session.headers, **headers})
-        if session.cookies:
-            request.prepare_cookies(session.cookies)
-        request.prepare_body(None, None)
-        request.prepare_auth(self._auth)
-        response = session.get_adapter(request.url or url).send(
+        request = self._prepared(session, method, asked)
+        response = session.get_adapter(request.url or self._base_url).send(
             request, stream=True, timeout=self._timeout, verify=self._verify, proxies=self._proxies
         )
         if "Set-Cookie" in response.headers:
@@ -418,13 +467,25 @@ class HttpClient:
             return dispatch_hook("response", session.hooks, response)  # type: ignore[no-untyped-call, no-any-return]
         return response
 
-    def _refuse_errors(self, response: requests.Response, body: bytes, shown: str, where: Where) -> None:
-        status = response.status_code
+    def _prepared(self, session: requests.Session, method: str, asked: _Asked) -> requests.PreparedRequest:
+        """A call without a body, signed: what the session would make of it, without what it does for redirects and the environment."""
+        request = requests.PreparedRequest()
+        request.prepare_method(method)
+        request.prepare_url(self._base_url + asked.path, asked.params)
+        request.prepare_headers({**session.headers, **_headers(asked)})
+        if session.cookies:
+            request.prepare_cookies(session.cookies)
+        request.prepare_body(None, None)
+        request.prepare_auth(self._auth)
+        return request
+
+    def _refuse_errors(self, reply: Reply, body: bytes, shown: str, where: Where) -> None:
+        status = reply.status
         if status < 300:
             return
         if status < 400:
             try:
-                target = self._target(response)
+                target = self._target(reply.headers)
             except ValueError:
                 raise _lost_redirect(shown, where) from None
             raise PermanentError(
@@ -444,20 +505,31 @@ class HttpClient:
                 what,
                 where=where,
                 action=verdict.action,
-                retry_after_s=retry_after_s(response.headers, now=self._clock()),
+                retry_after_s=retry_after_s(reply.headers, now=self._clock()),
             )
         raise PermanentError(what, where=where, action=verdict.action)
 
-    def _target(self, response: requests.Response) -> str:
+    def _target(self, headers: Mapping[str, str]) -> str:
         """Scheme, host and path that a redirect leads to, without the user and the query: those may hold secrets. Empty when unknown.
 
         Raises ValueError when the address cannot be read.
         """
-        location = response.headers.get("Location", "")
+        location = headers.get("Location", "")
         if not location:
             return ""
         parts = urlsplit(urljoin(f"{self._base_url}/", location))
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _session_with_lines() -> requests.Session:
+    session = requests.Session()
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, LineAdapter())
+    return session
+
+
+def _headers(asked: _Asked) -> dict[str, str]:
+    return {"Accept": "application/json", "User-Agent": user_agent(), "X-Request-Id": asked.request_id}
 
 
 def _lost_redirect(shown: str, where: Where) -> PermanentError:

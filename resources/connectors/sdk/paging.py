@@ -97,6 +97,11 @@ class NumberedPages:
             yield page
 
     @property
+    def left_qty(self) -> int:
+        """Pages not asked for yet, as far as is known."""
+        return self._last_page - self._next_page + 1
+
+    @property
     def has_more(self) -> bool:
         """Whether a page appeared that was not asked for."""
         return self._next_page <= self._last_page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from itertools import tee
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -212,8 +213,8 @@ class WooClient:
     ) -> Iterator[Page[T]]:
         """Every page, in order, each row once, whatever appears or disappears meanwhile.
 
-        ``beside`` reads, in the page's own thread, what the page needs from elsewhere. Without it the threads only read, and pages
-        are decoded in the caller's: threads that decode at the same time take turns all the same, at twice the cost.
+        ``beside`` reads, in the page's own thread, what the page needs from elsewhere. Without it there are no threads: calls are
+        under way while the caller works, and pages are decoded as they are taken.
         ``announce`` is told the total again when the shop raises it while we read.
         """
         pages, page_one = first
@@ -226,11 +227,7 @@ class WooClient:
             page, total, row_qty = whole(number)
             return (beside(page) if beside else page), total, row_qty
 
-        def received(number: int) -> tuple[int, Answer[bytes]]:
-            return number, self._asked(number, path, params, bytes, stream)
-
-        def decoded(answered: tuple[int, Answer[bytes]]) -> tuple[Page[T], int, int]:
-            number, answer = answered
+        def decoded(answer: Answer[bytes], number: int) -> tuple[Page[T], int, int]:
             try:
                 value = decoder.decode(answer.body)
             except msgspec.DecodeError:
@@ -241,7 +238,10 @@ class WooClient:
         def following() -> Iterator[tuple[Page[T], int, int]]:
             if beside is not None:
                 return in_order(pages.following(), with_beside, workers=self._workers)
-            return map(decoded, in_order(pages.following(), received, workers=self._workers))
+            numbers, asked = tee(pages.following())
+            calls = ((self._root + API + path, self._paged(params, number)) for number in asked)
+            connections = min(self._workers, pages.left_qty)
+            return map(decoded, self._http.get_each(calls, connections=connections, stream=stream), numbers)
 
         yield self._unseen(beside(page_one) if beside else page_one, row_id, seen)
         while True:
@@ -289,8 +289,10 @@ class WooClient:
     def _asked(
         self, number: int, path: str, params: Mapping[str, str], parse: Callable[[bytes], T], stream: str
     ) -> Answer[T]:
-        asked = {**params, "orderby": "id", "order": "asc", "page": str(number), "per_page": str(self._page_size)}
-        return self.get(path, asked, parse, stream=stream)
+        return self.get(path, self._paged(params, number), parse, stream=stream)
+
+    def _paged(self, params: Mapping[str, str], number: int) -> dict[str, str]:
+        return {**params, "orderby": "id", "order": "asc", "page": str(number), "per_page": str(self._page_size)}
 
     def _total(self, answer: Answer[Any], path: str, stream: str) -> int:
         total_text = answer.headers.get("X-WP-Total", "")
