@@ -15,7 +15,7 @@ from resources.warehouse.aftercare import KPI_VALUES, comment_on, create_schema,
 from resources.warehouse.changes import Audit, open_book
 from resources.warehouse.check_scope import ChangedRows, ScopedChecks
 from resources.warehouse.checking import CheckResult
-from resources.warehouse.incremental import CHANGED_ROWS, WHOLE_SHARE, Change, PartBuilder, is_apart
+from resources.warehouse.incremental import WHOLE_SHARE, Change, PartBuilder, is_apart
 
 HISTORY_TABLE = "kpis.k1b_history"
 
@@ -74,10 +74,8 @@ class ModelBuilder:
             elif self._is_audited and change.how != "whole":
                 self._parts.audit(model)
                 change = replace(change, how="whole")
-            if change.how == "part" and change.rows_qty and model.checks:
-                kept = f"changed_of_{model.schema}_{model.name.split('.')[1]}"
-                self._con.execute(f"create or replace temp table {kept} as select * from {CHANGED_ROWS}")
-                self._checks.built_in_part(model.name, ChangedRows(kept, change.version_before))
+            if change.changed_rows:
+                self._checks.built_in_part(model.name, ChangedRows(change.changed_rows, change.version_before))
         except duckdb.Error as error:
             raise ModelFailed(
                 f"model {model.name} did not run: {error}",

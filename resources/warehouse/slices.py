@@ -6,24 +6,20 @@ A null is a key like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import duckdb
 from sqlglot import exp
 
 from resources.given_tables import quoted
-from resources.sql_increments import BEFORE, NOW, THIS, Increment, Slice
+from resources.sql_increments import BEFORE, NOW, THIS, Increment, Slice, columns_of
 from resources.sql_project import DIALECT, SqlModel
 from resources.warehouse.changes import IS_ADDED, count_rows
+from resources.warehouse.comparing import NEW_ROWS, OLD_ROWS, added, hashed, removed
+from resources.warehouse.places import ROW_ID, matching, take, take_more
 
-KEYS, CHANGED_KEYS = "touched_keys", "changed_keys"
-"""Temporary tables of the keys that are built anew, and of those whose rows then differ."""
-
-OLD_ROWS, NEW_ROWS = "old_rows", "new_rows"
-"""Temporary tables of the rows of the touched keys, as they stand in the table and as they are to be."""
-
-ROW_ID = "_row_id"
-"""The column that tells a row's place in its table."""
+KEYS = "touched_keys"
+"""Temporary table of the keys that are built anew."""
 
 
 class Slices:
@@ -37,6 +33,8 @@ class Slices:
         self.increment = increment
         self.clock = clock
         self.table = quoted(model.name)
+        self._expression = model.expression
+        self._has_null = True
 
     def find_keys(self, changed: Mapping[str, str], *, is_clock_moved: bool) -> int:
         """Make the table of the keys that changes touch; gives how many. ``changed``: input -> query of its log since then."""
@@ -48,7 +46,10 @@ class Slices:
         if is_clock_moved:
             queries += [query for rule in self.increment.clock for query in self._keys_of_clock(rule.rows, rule.where)]
         self.con.execute(f"create or replace temp table {KEYS} as {' union '.join(queries)}")
-        return count_rows(self.con, KEYS)
+        named = " or ".join(f"_k{number} is null" for number in range(len(self.increment.key)))
+        found = self.con.execute(f"select count(*), count(*) filter (where {named}) from {KEYS}").fetchall()[0]
+        self._has_null = bool(found[1])
+        return int(found[0])
 
     def has_only_added(self, changed: Mapping[str, str]) -> bool:
         """Whether no row went of the inputs of which only new rows can be taken in."""
@@ -60,27 +61,37 @@ class Slices:
         )
 
     def cut(self) -> dict[str, str]:
-        """Make a temporary table of the rows that the keys need, per input that is not read whole; gives input -> its name."""
+        """Make a temporary table of the rows that the keys need, per input that is not read whole; gives input -> its name.
+
+        It holds the columns that the model's query, or another slice, may speak of.
+        """
         cut: dict[str, str] = {}
         read_whole = {one.rows for one in self.increment.slices if one.is_read_whole}
         for place, one in enumerate(self.increment.slices):
             if one.rows in read_whole:
                 continue
-            source = self._matching(quoted(one.rows), one.by, self._needed(one, cut), is_null_a_key=one.of is None)
+            source, matched = quoted(one.rows), self._needed(one, cut)
+            selected = ", ".join(f't."{column}"' for column in self._spoken_of(one.rows))
             if one.rows in cut:
-                name = cut[one.rows]
-                # Materialised first: what is added may be found through the slice itself.
-                self.con.execute(
-                    f"create or replace temp table more_rows as select t.rowid as {ROW_ID}, t.* from {source} "
-                    f"where t.rowid not in (select {ROW_ID} from {name})"
-                )
-                self.con.execute(f"insert into {name} select * from more_rows")
+                take_more(self.con, cut[one.rows], source, selected, matched)
             else:
-                name = cut[one.rows] = f"slice_{place}"
-                self.con.execute(
-                    f"create or replace temp table {name} as select t.rowid as {ROW_ID}, t.* from {source}"
-                )
+                cut[one.rows] = f"slice_{place}"
+                take(self.con, cut[one.rows], source, selected, matched)
         return cut
+
+    def _spoken_of(self, table: str) -> list[str]:
+        """The columns of a table whose names stand anywhere in the query, or in what other slices need of it; all where a star does."""
+        described = self.con.execute(f"select * from {quoted(table)} limit 0").description or []
+        columns = [str(column[0]) for column in described]
+        stars = self._expression.find_all(exp.Star)
+        if any(not isinstance(star.parent, exp.Count) for star in stars):
+            return columns
+        names = {identifier.name.lower() for identifier in self._expression.find_all(exp.Identifier)}
+        for one in self.increment.slices:
+            for expression in (*(one.by if one.rows == table else ()), *(one.its if one.of == table else ())):
+                names.update(name.lower() for name in columns_of(expression))
+        # A row counts even where no column of it is spoken of.
+        return [column for column in columns if column.lower() in names] or columns[:1]
 
     def over(self, cut: Mapping[str, str]) -> str:
         """The model's own query over the slices."""
@@ -92,40 +103,35 @@ class Slices:
                 return rows.subquery(alias=node.alias or node.name)
             return node
 
-        return self.model.expression.transform(over_slice).sql(dialect=DIALECT)
+        return self._expression.transform(over_slice).sql(dialect=DIALECT)
 
-    def make_rows(self) -> None:
-        """Make the tables of the touched keys' rows as they stand, and as they are to be."""
+    def make_rows(self, kept: Collection[str]) -> None:
+        """Make the tables of the touched keys' rows as they are to be, and as they stand: of these the columns ``kept``, and the key."""
         cut = self.cut()
+        hashes = hashed(self.model.columns)
         # Slices may hold rows of more keys: only the touched ones' rows come out whole.
-        touched = self._matching(f"({self.over(cut)})", self.increment.key, KEYS, is_null_a_key=True)
-        self.con.execute(f"create or replace temp table {NEW_ROWS} as select t.* from {touched}")
-        source = self._matching(self.table, self.increment.key, KEYS, is_null_a_key=True)
-        self.con.execute(f"create or replace temp table {OLD_ROWS} as select t.rowid as {ROW_ID}, t.* from {source}")
+        matched = matching(self.increment.key, KEYS, has_null=self._has_null)
+        self.con.execute(
+            f"create or replace temp table {NEW_ROWS} as select t.*, {hashes} from ({self.over(cut)}) as t {matched}"
+        )
+        named = [f't."{column}"' for column in sorted({*self.increment.key, *kept})]
+        take(self.con, OLD_ROWS, self.table, ", ".join([*named, hashes]), matched)
         for name in cut.values():
             self.con.execute(f"drop table {name}")
 
-    def find_changed_keys(self, removed: str, added: str) -> None:
-        """Make the table of the keys of these rows."""
-        key = self._named(self.increment.key)
-        self.con.execute(
-            f"create or replace temp table {CHANGED_KEYS} as select {key} from {removed} union select {key} from {added}"
-        )
-
-    def changed_row_ids(self) -> str:
-        """Query of the row ids of the changed keys' present rows."""
-        return (
-            f"select t.{ROW_ID} from {self._matching(OLD_ROWS, self.increment.key, CHANGED_KEYS, is_null_a_key=True)}"
-        )
-
-    def changed_rows(self) -> str:
-        """Query of the changed keys' new rows."""
-        return f"select t.* from {self._matching(NEW_ROWS, self.increment.key, CHANGED_KEYS, is_null_a_key=True)}"
+    def keep_changed_rows(self, name: str) -> None:
+        """Make a temporary table of the new rows of the keys of which any row differs."""
+        key = self._named(f't."{column}"' for column in self.increment.key)
+        keys = f"({removed(key)} union {added(key)})"
+        listed = ", ".join(f't."{column}"' for column in self.model.columns)
+        matched = matching(self.increment.key, keys, has_null=self._has_null)
+        self.con.execute(f"create or replace temp table {name} as select {listed} from {NEW_ROWS} as t {matched}")
 
     def _needed(self, one: Slice, cut: Mapping[str, str]) -> str:
+        """The join of a slice's input, as `t`, with the keys that its rows are needed for."""
         if one.of is None:
-            return KEYS
-        return f"(select distinct {self._named(one.its)} from {cut[one.of]})"
+            return matching(one.by, KEYS, has_null=self._has_null)
+        return matching(one.by, f"(select distinct {self._named(one.its)} from {cut[one.of]})", has_null=False)
 
     def _keys_of(self, place: int, one: Slice, rows: str) -> str:
         """Query of the keys that need the rows of a query of ``one.rows``. They are found by way of present rows."""
@@ -144,7 +150,7 @@ class Slices:
                 f"select distinct {keys} from {self.table} as this inner join ({rows}) as changed on {same}{narrowed}"
             )
         wanted = f"(select distinct {self._named(one.by)} from ({rows}))"
-        through = f"select t.* from {self._matching(quoted(one.of), one.its, wanted, is_null_a_key=False)}"
+        through = f"select t.* from {quoted(one.of)} as t {matching(one.its, wanted, has_null=False)}"
         return " union ".join(
             self._keys_of(earlier, other, through)
             for earlier, other in self.increment.slices_of(one.of)
@@ -164,10 +170,3 @@ class Slices:
     @staticmethod
     def _named(expressions: Iterable[str]) -> str:
         return ", ".join(f"{expression} as _k{number}" for number, expression in enumerate(expressions))
-
-    @staticmethod
-    def _matching(relation: str, columns: Sequence[str], keys: str, *, is_null_a_key: bool) -> str:
-        """The rows of a relation, as `t`, whose expressions are among the keys of a table or subquery."""
-        same = "is not distinct from" if is_null_a_key else "="
-        matched = " and ".join(f"k._k{number} {same} ({column})" for number, column in enumerate(columns))
-        return f"{relation} as t semi join {keys} as k on {matched}"
