@@ -122,10 +122,25 @@ LINES = st.one_of(
     st.sampled_from([b"", b"  ", b"[]", b"1", b"{", b'{"ticket": "\xe9"}', b'{"unknown": "\xe9"}', b"{}\r"]),
     st.sampled_from([b"{}{}", b'{"ticket":', b'"A"}', b"\r"]),
 )
+# what machines write: every line alike, and now and then one that is not
+ALIKE = st.builds(
+    lambda row, items: json.dumps({**row, "lines": items}, ensure_ascii=False).encode(),
+    st.fixed_dictionaries({"ticket": TEXTS, "total": st.none() | TEXTS}, optional={"unknown": VALUES}),
+    st.lists(st.fixed_dictionaries({"line": st.integers(-(2**63), 2**63 - 1), "sku": TEXTS | st.none()}), max_size=3),
+)
+ODD = st.sampled_from([
+    b'{"lines": [], "unknown": NaN}', b'{"lines": [null]}', b'{"lines": null}', b'{"lines": [{"line": 9223372036854775808}]}',
+    b'{"lines": [{"line": 1.0}]}', b'{"lines": [], "ticket": 5}', b'{"lines": [], "ticket": "a", "ticket": "b"}', b"null",
+    b'{"lines": [], "ticket": "\\ud800"}', b'{"lines": [], "ticket": {}}', b'{"lines": [{"sku": ["A"]}]}', b'{"lines": [1]}',
+])  # fmt: skip
 
 
 @MANY
-@given(st.lists(LINES, max_size=8), st.sampled_from([b"", b"\n"]), st.integers(20, 400))
+@given(
+    st.lists(LINES, max_size=8) | st.lists(ALIKE, max_size=8) | st.lists(ALIKE | ODD, max_size=8),
+    st.sampled_from([b"", b"\n"]),
+    st.integers(20, 400),
+)
 def test_lines_decoded_at_once_are_the_lines_decoded_one_by_one(
     lines: list[bytes], end: bytes, piece_bytes: int
 ) -> None:
@@ -134,10 +149,13 @@ def test_lines_decoded_at_once_are_the_lines_decoded_one_by_one(
     def pieces() -> list[Any]:
         return told(list(read_jsonl(io.BytesIO(data), feed("pos_tickets"), AT, piece_bytes=piece_bytes)))
 
-    at_once = pieces()
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("resources.connectors.sdk.json_cells._COLUMNS_FROM_BYTES", 0)
+        to_columns = pieces()
+        patched.setattr(JsonRows, "_to_columns", lambda *_: None)
+        to_structs = pieces()
         patched.setattr(JsonRows, "decode_lines", lambda *_: None)
-        assert at_once == pieces()
+        assert to_columns == to_structs == pieces()
 
 
 # -- types -------------------------------------------------------------------------------------------------------------

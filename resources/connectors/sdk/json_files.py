@@ -7,10 +7,11 @@ from functools import cache
 from typing import Any, BinaryIO
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from resources.connectors.sdk.feed import Feed, JsonFormat
-from resources.connectors.sdk.json_cells import JsonRows, text_of
+from resources.connectors.sdk.json_cells import DecodedLines, JsonRows, text_of
 from resources.connectors.sdk.mapping import CHILD_PLACE, ITEM, PARENT, TextRows
 from resources.connectors.sdk.stream import RawRow, Reject
 from resources.connectors.sdk.text_rows import Announced, FileIdentity, Piece, placed, with_place
@@ -18,6 +19,7 @@ from resources.errors import ContractBroken, Where
 
 PIECE_BYTES = 4 << 20
 """A piece takes some ten times its size while it is made into frames."""
+_NEWLINE, _RETURN = 10, 13
 
 
 def read_jsonl(
@@ -31,9 +33,9 @@ def read_jsonl(
         raw, buffer = buffer[:cut], buffer[cut:] + more
         # Blank lines are no rows, and a last line that is not ended may have been cut short: such pieces are read line by line.
         rows = fast.decode_lines(raw) if raw.endswith(b"\n") and b"\n\n" not in raw else None
-        if rows is not None and len(rows) == raw.count(b"\n") and _is_row_per_line(raw, len(rows)):
-            yield _whole_piece(raw, rows, line, fast, identity)
-            line += len(rows)
+        if rows is not None and _is_row_per_line(raw, rows.size):
+            yield _whole_piece(raw, rows, line, identity)
+            line += rows.size
         elif raw or not more:
             lines = raw.removesuffix(b"\n").split(b"\n")
             is_cut = not more and bool(raw) and not raw.endswith(b"\n")
@@ -46,18 +48,18 @@ def read_jsonl(
 
 def _is_row_per_line(raw: bytes, rows_qty: int) -> bool:
     """Whether each of so many lines is one row: two rows on a line and a row over two lines (or a line of spaces) give the same sums."""
-    breaks = raw.count(b"}\n{")
-    if breaks < rows_qty - 1:
-        breaks += raw.count(b"}\r\n{")
-    return breaks == rows_qty - 1
+    array = np.frombuffer(raw, np.uint8)
+    breaks = np.flatnonzero(array == _NEWLINE)[:-1]
+    before, after = array[breaks - 1], array[breaks + 1]
+    # A carriage return is looked behind; of a line of nothing else it is the row before that is missed.
+    before = np.where(before == _RETURN, array[breaks - 2], before)
+    return rows_qty == breaks.size + 1 and bool(((before == ord("}")) & (after == ord("{"))).all())
 
 
-def _whole_piece(
-    raw: bytes, rows: Sequence[msgspec.Struct], first_line: int, fast: JsonRows, identity: FileIdentity
-) -> Piece:
+def _whole_piece(raw: bytes, rows: DecodedLines, first_line: int, identity: FileIdentity) -> Piece:
     """A piece whose lines are all rows."""
-    lines = pl.int_range(first_line, first_line + len(rows), dtype=pl.Int64, eager=True)
-    root = with_place(pl.DataFrame(fast.columns(rows)), lines, identity)
+    lines = pl.int_range(first_line, first_line + rows.size, dtype=pl.Int64, eager=True)
+    root = with_place(pl.DataFrame(rows.columns), lines, identity)
 
     @cache
     def texts() -> list[bytes]:
@@ -66,7 +68,7 @@ def _whole_piece(
     def raw_of(number: int) -> tuple[str, str]:
         return texts()[number].decode(), ""
 
-    return Piece(raw, len(rows), TextRows(root, fast.items(rows), raw_of))
+    return Piece(raw, rows.size, TextRows(root, rows.items, raw_of))
 
 
 def read_json(file: BinaryIO, feed: Feed, identity: FileIdentity) -> Iterator[Piece]:
