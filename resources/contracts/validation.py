@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
 
 import pandera.backends.polars.builtin_checks  # noqa: F401  registers the built-in checks that the compiler reads
 import pandera.polars as pa
@@ -25,8 +27,7 @@ _ROW, _WITHIN = "_row", "_within"
 _SHOWN_CHARACTERS = 80
 
 
-@dataclass(frozen=True)
-class RefusedRow:
+class RefusedRow(NamedTuple):
     """A row that breaks its contract. ``row`` is its index in the frame; ``rule``, ``column`` of the first rule it breaks.
 
     ``reason`` tells all of them, with the values.
@@ -53,6 +54,13 @@ class _Rule:
     column: str | None
     expected: str
     is_bad: pl.Expr
+
+
+class _Broken(NamedTuple):
+    """A rule and, for each row of the frame, whether it breaks it."""
+
+    rule: _Rule
+    is_bad: pl.Series
 
 
 class _NotCompilableError(Exception):
@@ -88,16 +96,15 @@ def split_by_contract(
     try:
         rules = _compiled(entity.schema)
     except _NotCompilableError:
-        failures = pandera_failures(entity, frame, where=where)
+        broken = _told_by_pandera(frame, pandera_failures(entity, frame, where=where))
     else:
-        failures = _failures(frame, rules)
+        broken = _broken_rules(frame, rules)
     if entity.schema.unique and not keeps_duplicates:
-        _add_duplicates(frame, list(entity.schema.unique), unique_within, failures)
-    if not failures:
+        broken.extend(_duplicates(frame, list(entity.schema.unique), unique_within, _any(broken)))
+    is_refused = _any(broken)
+    if is_refused is None:
         return ContractSplit(frame, ())
-    refused = _refused_rows(frame, failures)
-    keep = pl.repeat(True, frame.height, eager=True).scatter(list(failures), False)
-    return ContractSplit(frame.filter(keep), refused)
+    return ContractSplit(frame.filter(~is_refused), _refused_rows(frame, broken, is_refused))
 
 
 def pandera_failures(entity: Entity, frame: pl.DataFrame, *, where: Where | None = None) -> dict[int, list[_Rule]]:
@@ -187,19 +194,35 @@ def _rule(check: pa.Check, column: str | None) -> _Rule:
     return _Rule(str(check.name), column, str(check.error or check.name), ~result)
 
 
-def _failures(frame: pl.DataFrame, rules: tuple[_Rule, ...]) -> dict[int, list[_Rule]]:
+def _broken_rules(frame: pl.DataFrame, rules: tuple[_Rule, ...]) -> list[_Broken]:
     # A null breaks not_null only: pandera ignores nulls in every other check. Null counts are known without a look.
     nulls = {name: frame[name].null_count() for name in frame.columns}
     possible = [rule for rule in rules if _may_fail(rule, nulls, frame.height)]
+    if not possible:
+        return []
     found = frame.lazy().select(rule.is_bad.any().alias(str(number)) for number, rule in enumerate(possible)).collect()
-    broken = [number for number, is_broken in enumerate(found.row(0) if possible else ()) if is_broken]
-    failures: dict[int, list[_Rule]] = defaultdict(list)
-    if broken:
-        masks = frame.select(possible[number].is_bad.fill_null(False).alias(str(number)) for number in broken)
-        for number in broken:
-            for row in masks[str(number)].arg_true().to_list():
-                failures[row].append(possible[number])
-    return failures
+    broken = [number for number, is_broken in enumerate(found.row(0)) if is_broken]
+    if not broken:
+        return []
+    masks = frame.select(possible[number].is_bad.fill_null(False).alias(str(number)) for number in broken)
+    return [_Broken(possible[number], masks[str(number)]) for number in broken]
+
+
+def _told_by_pandera(frame: pl.DataFrame, failures: Mapping[int, Sequence[_Rule]]) -> list[_Broken]:
+    rows_of: dict[tuple[str, str | None], tuple[_Rule, list[int]]] = {}
+    for row, rules in failures.items():
+        for rule in rules:
+            rows_of.setdefault((rule.name, rule.column), (rule, []))[1].append(row)
+    return [_Broken(rule, _mask(frame, rows)) for rule, rows in rows_of.values()]
+
+
+def _mask(frame: pl.DataFrame, rows: Sequence[int] | pl.Series) -> pl.Series:
+    return pl.repeat(False, frame.height, eager=True).scatter(rows, True)
+
+
+def _any(broken: Sequence[_Broken]) -> pl.Series | None:
+    """Rows that break any of the rules; None where nothing is broken."""
+    return reduce(or_, (each.is_bad for each in broken)) if broken else None
 
 
 def _may_fail(rule: _Rule, nulls: Mapping[str, int], height: int) -> bool:
@@ -208,52 +231,77 @@ def _may_fail(rule: _Rule, nulls: Mapping[str, int], height: int) -> bool:
     return nulls[rule.column] > 0 if rule.name == NOT_NULL else nulls[rule.column] < height
 
 
-def _add_duplicates(
-    frame: pl.DataFrame, key: list[str], within: pl.Expr | None, failures: dict[int, list[_Rule]]
-) -> None:
+def _duplicates(
+    frame: pl.DataFrame, key: list[str], within: pl.Expr | None, is_refused: pl.Series | None
+) -> list[_Broken]:
     # One system and extract per frame is the rule, and then its column says nothing; two systems are still told apart.
     systems = frame["system_code"]
     is_one_system = systems.eq_missing(systems[0]).all()
     varying = [name for name in key if name != "system_code" or not is_one_system]
     keyed = frame.select(varying if within is None else [*varying, within.alias(_WITHIN)])
     if keyed.hash_rows(seed=7).n_unique() == frame.height:
-        return
+        return []
     rows = keyed.with_row_index(_ROW)
-    if failures:
-        rows = rows.filter(~pl.col(_ROW).is_in(list(failures)))
+    if is_refused is not None:
+        rows = rows.filter(~is_refused)
     later = rows.filter(~pl.struct(keyed.columns).is_first_distinct())
+    if later.is_empty():
+        return []
     rule = _Rule(
         UNIQUE, ",".join(varying), "the first row with this key is kept, this later one is refused", pl.lit(True)
     )
-    for row in later[_ROW].to_list():
-        failures[row].append(rule)
+    return [_Broken(rule, _mask(frame, later[_ROW]))]
 
 
-def _refused_rows(frame: pl.DataFrame, failures: Mapping[int, Sequence[_Rule]]) -> tuple[RefusedRow, ...]:
-    """The refused rows in their order; each column that a rule speaks of is looked up once for all of them."""
-    rows = sorted(failures)
-    names = {name for broken in failures.values() for rule in broken for name in (rule.column or "").split(",")}
-    values = {
-        name: dict(zip(rows, frame[name].gather(rows).to_list(), strict=True)) for name in names & set(frame.columns)
-    }
-    positions = frame["source_position"].gather(rows).to_list()
+def _refused_rows(frame: pl.DataFrame, broken: Sequence[_Broken], is_refused: pl.Series) -> tuple[RefusedRow, ...]:
+    """The refused rows in their order. Their reasons are made column by column: one row in a hundred is many rows."""
+    names = [name for name in frame.columns if any(name in _columns_of(each.rule) for each in broken)]
+    values = frame.select(names).filter(is_refused)
+    masks = [each.is_bad.filter(is_refused) for each in broken]
+    told = pl.select(
+        pl.coalesce(pl.when(mask).then(pl.lit(number, pl.UInt32)) for number, mask in enumerate(masks)).alias("first"),
+        pl.concat_str(
+            [pl.when(mask).then(_told(each.rule, values)) for mask, each in zip(masks, broken, strict=True)],
+            separator="; ",
+            ignore_nulls=True,
+        ).alias("reason"),
+    )
+    rules = [each.rule for each in broken]
     return tuple(
-        RefusedRow(
-            row=row,
-            position=position,
-            rule=failures[row][0].name,
-            column=failures[row][0].column,
-            reason="; ".join(_told(row, rule, values) for rule in failures[row]),
+        RefusedRow(row, position, rules[first].name, rules[first].column, reason)
+        for row, position, first, reason in zip(
+            is_refused.arg_true().to_list(),
+            frame["source_position"].filter(is_refused).to_list(),
+            told["first"].to_list(),
+            told["reason"].to_list(),
+            strict=True,
         )
-        for row, position in zip(rows, positions, strict=True)
     )
 
 
-def _told(row: int, rule: _Rule, values: Mapping[str, Mapping[int, object]]) -> str:
+def _columns_of(rule: _Rule) -> list[str]:
+    return [] if rule.column is None else rule.column.split(",")
+
+
+def _told(rule: _Rule, values: pl.DataFrame) -> pl.Expr:
+    """What each row is told of a rule, with its values."""
     if rule.column is None:
-        return rule.expected
-    told = ", ".join(f"{name} is {shortened(values[name][row])}" for name in rule.column.split(",") if name in values)
-    return f"{told}: {rule.expected}"
+        return pl.lit(rule.expected)
+    shown = [pl.lit(f"{name} is ") + _shown(values[name]) for name in _columns_of(rule) if name in values.columns]
+    return pl.concat_str(shown, separator=", ") + pl.lit(f": {rule.expected}")
+
+
+def _shown(values: pl.Series) -> pl.Series:
+    """Values as :func:`shortened` shows each."""
+    if values.dtype == pl.String:
+        is_long = values.str.len_chars() > _SHOWN_CHARACTERS
+        if is_long.any():
+            values = (values.str.slice(0, _SHOWN_CHARACTERS) + "…").zip_with(is_long.fill_null(False), values)
+    elif values.dtype.is_integer():
+        values = values.cast(pl.String)
+    else:
+        values = pl.Series([shortened(value) for value in values.to_list()], dtype=pl.String)
+    return values.fill_null("empty")
 
 
 def shortened(value: object) -> str:
