@@ -98,7 +98,8 @@ def _publish_bi(runtime: Runtime) -> Mapping[str, Any]:
         for model in runtime.project.models.values()
         if model.schema == "kpis" and model.name not in stay
     ]
-    published = runtime.warehouse.publish(kpi_tables=kpi_tables)
+    keys = {name.split(".")[1]: key for name, key in runtime.project.published_keys.items()}
+    published = runtime.warehouse.publish(kpi_tables=kpi_tables, keys=keys)
     return {
         "path": dg.MetadataValue.path(str(published.path)),
         "bytes": published.size,

@@ -180,7 +180,7 @@ class SqlProject:
 
     @cached_property
     def followed_columns(self) -> Mapping[str, tuple[str, ...]]:
-        """Table -> the columns of it by which its changes are followed, sorted: by models built in part, and by relationship checks."""
+        """Table -> the columns of it by which its changes are followed, sorted: by models built in part, checks and publication."""
         found: dict[str, set[str]] = {}
         for model in self.models.values():
             for check in model.checks:
@@ -192,7 +192,21 @@ class SqlProject:
                 if model.increment and model.increment.sums and one.rows in self.models:
                     # What went must be known whole, to be taken off.
                     named.update(self.models[one.rows].columns)
+        for table, key in self.published_keys.items():
+            found.setdefault(table, set()).update(key)
         return {table: tuple(sorted(columns)) for table, columns in found.items()}
+
+    @cached_property
+    def published_keys(self) -> Mapping[str, tuple[str, ...]]:
+        """KPI table that is built in part -> the columns by which the rows of its published copy are replaced."""
+        found = {}
+        for model in self.models.values():
+            if model.schema == "kpis" and model.increment is not None:
+                sums = model.increment.sums
+                found[model.name] = (
+                    tuple(column for column in model.columns if column not in sums) if sums else model.increment.key
+                )
+        return found
 
     @cached_property
     def read_models(self) -> frozenset[str]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from resources.errors import PermanentError, Where
-from resources.warehouse.changes import PUBLICATION, Book, ModelState, is_followed, log_since
+from resources.warehouse.changes import PUBLICATION, Book, ModelState, count_rows, is_followed, log_since
+from resources.warehouse.places import ROW_ID, matching, within
 
 KPI_SCHEMA = "kpis"
+REPLACED_SHARE, REPLACED_ALWAYS_ROWS = 0.2, 10_000
+"""A table of whose rows a larger share, and more than so many, are replaced is copied whole: that is as cheap."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,15 @@ class Published:
     seconds: float
 
 
-def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
+def copy_kpis(
+    con: duckdb.DuckDBPyConnection, tables: Collection[str], keys: Mapping[str, Sequence[str]] | None = None
+) -> None:
     """Make the KPIs in the mart those of the warehouse, documentation included, in one transaction.
 
     ``con``: the warehouse attached as `wh` and in use, the mart as `mart`. ``tables``: names of the tables in `kpis` to copy. What
     else the mart's schema holds is dropped: its model is gone. A table that stood still since the last publication is left alone, and
-    of one whose changes are known only the rows of the keys that changed are replaced.
+    of one whose changes are known only the rows of the keys that changed are replaced. ``keys``: table -> the columns by which its rows
+    are replaced; of one that is not named, all those by which its changes are followed.
     """
     book = Book(con) if is_followed(con) else None
     published = book.model(PUBLICATION) if book else None
@@ -47,7 +53,8 @@ def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
                 con.execute(f'drop table mart.{KPI_SCHEMA}."{name}"')
         for name in sorted(tables):
             since = published.consumed.get(f"{KPI_SCHEMA}.{name}") if published else None
-            if book is None or since is None or (name,) not in old or not _in_part(con, book, name, since):
+            key = (keys or {}).get(name)
+            if book is None or since is None or (name,) not in old or not _in_part(con, book, name, since, key):
                 con.execute(f'create or replace table mart.{KPI_SCHEMA}."{name}" as from wh.{KPI_SCHEMA}."{name}"')
         _copy_comments(con, tables)
         con.execute("commit")
@@ -58,7 +65,7 @@ def copy_kpis(con: duckdb.DuckDBPyConnection, tables: Collection[str]) -> None:
         _note(con, book, tables)
 
 
-def _in_part(con: duckdb.DuckDBPyConnection, book: Book, name: str, since: int) -> bool:
+def _in_part(con: duckdb.DuckDBPyConnection, book: Book, name: str, since: int, key: Sequence[str] | None) -> bool:
     """Bring a published table up to date by what changed since its version was ``since``; false where that is not known."""
     table = f"{KPI_SCHEMA}.{name}"
     now = book.table(table)
@@ -67,15 +74,32 @@ def _in_part(con: duckdb.DuckDBPyConnection, book: Book, name: str, since: int) 
     of_mart, of_warehouse = f'mart.{KPI_SCHEMA}."{name}"', f'wh.{KPI_SCHEMA}."{name}"'
     if now.version > since:
         columns = book.log_columns(table)
-        if not columns:
+        by = columns if key is None else key
+        if not by or not set(by) <= set(columns):
             return False
-        same = " and ".join(f't."{column}" is not distinct from c."{column}"' for column in columns)
-        changed = f"(select distinct {', '.join(map(_quoted, columns))} from ({log_since(table, since)})) as c"
-        con.execute(f"delete from {of_mart} as t where exists (select 1 from {changed} where {same})")
-        con.execute(f"insert into {of_mart} select t.* from {of_warehouse} as t semi join {changed} on {same}")
+        named = ", ".join(f'"{column}" as _k{number}' for number, column in enumerate(by))
+        con.execute(
+            f"create or replace temp table published_keys as select distinct {named} from ({log_since(table, since)})"
+        )
+        nulls = " or ".join(f"_k{number} is null" for number in range(len(by)))
+        has_null = count_rows(con, f"published_keys where {nulls}") > 0
+        matched = matching([f't."{column}"' for column in by], "published_keys", has_null=has_null)
+        rows_qty = count_rows(con, of_warehouse)
+        come, come_qty = _places(con, "come_places", of_warehouse, matched, rows_qty)
+        gone, _ = _places(con, "gone_places", of_mart, matched, count_rows(con, of_mart))
+        if come_qty > max(REPLACED_ALWAYS_ROWS, REPLACED_SHARE * rows_qty):
+            return False
+        con.execute(f"delete from {of_mart} where {gone}")
+        con.execute(f"insert into {of_mart} select * from {of_warehouse} where {come}")
     # A mart that is not the one published last, from a backup for one: it is copied whole.
-    counted = f"select (select count(*) from {of_mart}) = (select count(*) from {of_warehouse})"
-    return bool(con.execute(counted).fetchall()[0][0])
+    return count_rows(con, of_mart) == count_rows(con, of_warehouse)
+
+
+def _places(con: duckdb.DuckDBPyConnection, found: str, table: str, matched: str, rows_qty: int) -> tuple[str, int]:
+    """The condition that holds for the rows of a table that match, and how many they are; ``found`` holds their places."""
+    con.execute(f"create or replace temp table {found} as select t.rowid as {ROW_ID} from {table} as t {matched}")
+    places = f"select {ROW_ID} from {found}"
+    return f"rowid in ({places}){within(con, places, rows_qty)}", count_rows(con, found)
 
 
 def _shape(con: duckdb.DuckDBPyConnection, database: str, name: str) -> list[tuple[str, str]]:
@@ -98,10 +122,6 @@ def _note(con: duckdb.DuckDBPyConnection, book: Book, tables: Collection[str]) -
     except BaseException:
         con.execute("rollback")
         raise
-
-
-def _quoted(column: str) -> str:
-    return f'"{column}"'
 
 
 def _copy_comments(con: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:

@@ -154,10 +154,16 @@ class Warehouse:
         """See :func:`resources.warehouse.checking.run_checks`."""
         return checking.run_checks(con, project, select)
 
-    def publish(self, *, kpi_tables: Collection[str] = (), timeout_s: float = 600.0) -> publish.Published:
+    def publish(
+        self,
+        *,
+        kpi_tables: Collection[str] = (),
+        keys: Mapping[str, Sequence[str]] | None = None,
+        timeout_s: float = 600.0,
+    ) -> publish.Published:
         """Copy the mart to `published/bi.duckdb` and swap it in: open readers keep the old one, new ones see this one.
 
-        ``kpi_tables``: tables of the schema `kpis` that go with the marts.
+        ``kpi_tables``: tables of the schema `kpis` that go with the marts; ``keys``: see :func:`resources.warehouse.publish.copy_kpis`.
         Raises LockTimeout, and PermanentError when the copy is not whole.
         """
         started = time.monotonic()
@@ -170,7 +176,7 @@ class Warehouse:
                 if kpi_tables:
                     self._attach(con, self.warehouse_path, "wh")
                     con.execute("use wh")
-                    publish.copy_kpis(con, kpi_tables)
+                    publish.copy_kpis(con, kpi_tables, keys)
                 con.execute("checkpoint mart")
             finally:
                 con.close()

@@ -114,3 +114,26 @@ def test_a_mart_of_another_time_is_copied_whole(warehouse: Warehouse) -> None:
         con.execute("delete from mart.kpis.fact where item = 'B'")
     warehouse.publish(kpi_tables=["fact"])
     assert published(warehouse) == sorted(ROWS, key=str)
+
+
+def test_rows_are_replaced_by_the_key_that_is_given(warehouse: Warehouse) -> None:
+    """A log tells more columns than the key where a reader follows them; only the key's rows are looked for."""
+    with warehouse.writer() as con:
+        Book(con).changed_whole(FACT, ["day", "item"])
+    warehouse.publish(kpi_tables=["fact"], keys={"fact": ["item"]})
+    spoil(warehouse)
+    with warehouse.writer() as con:
+        con.execute("begin; update kpis.fact set units = 7 where item = 'A' and day = '2026-05-02'")
+        Book(con).changed_rows(FACT, ["day", "item"], (("select '2026-05-02' as day, 'A' as item", True),))
+        con.execute("update kpis.fact set units = 8 where item = 'A' and day = '2026-05-01'; commit")
+    warehouse.publish(kpi_tables=["fact"], keys={"fact": ["item"]})
+    assert published(warehouse) == [
+        ("2026-05-01", "A", 8), ("2026-05-01", "B", 99), ("2026-05-02", "A", 7), (None, "C", 4),
+    ]  # fmt: skip
+
+
+def test_a_key_that_nobody_follows_is_copied_whole(warehouse: Warehouse) -> None:
+    spoil(warehouse)
+    change(warehouse, "item = 'A' and day = '2026-05-01'", [("2026-05-01", "A", 5)])
+    warehouse.publish(kpi_tables=["fact"], keys={"fact": ["item"]})
+    assert ("2026-05-01", "B", 2) in published(warehouse)
