@@ -17,6 +17,7 @@ from resources.sql_project import DIALECT, SqlModel
 from resources.warehouse.changes import IS_ADDED, count_rows
 from resources.warehouse.comparing import NEW_ROWS, OLD_ROWS, added, hashed, removed
 from resources.warehouse.places import ROW_ID, matching, take, take_more
+from resources.warehouse.spoken import spoken_names
 
 KEYS = "touched_keys"
 """Temporary table of the keys that are built anew."""
@@ -34,6 +35,7 @@ class Slices:
         self.clock = clock
         self.table = quoted(model.name)
         self._expression = model.expression
+        self._spoken = spoken_names(self._expression, model.columns)
         self._has_null = True
 
     def find_keys(self, changed: Mapping[str, str], *, is_clock_moved: bool) -> int:
@@ -80,13 +82,12 @@ class Slices:
         return cut
 
     def _spoken_of(self, table: str) -> list[str]:
-        """The columns of a table whose names stand anywhere in the query, or in what other slices need of it; all where a star does."""
+        """The columns of a table that the query, or what other slices need of it, may speak of."""
         described = self.con.execute(f"select * from {quoted(table)} limit 0").description or []
         columns = [str(column[0]) for column in described]
-        stars = self._expression.find_all(exp.Star)
-        if any(not isinstance(star.parent, exp.Count) for star in stars):
+        if self._spoken is None:
             return columns
-        names = {identifier.name.lower() for identifier in self._expression.find_all(exp.Identifier)}
+        names = set(self._spoken)
         for one in self.increment.slices:
             for expression in (*(one.by if one.rows == table else ()), *(one.its if one.of == table else ())):
                 names.update(name.lower() for name in columns_of(expression))

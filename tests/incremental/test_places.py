@@ -1,4 +1,4 @@
-"""Rows taken by place are those that a join gives, wherever they lie; rows compared by hash are those that differ."""
+"""Rows taken by place are those that a join gives; rows compared by hash are those that differ; columns left out cannot count."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 import pytest
+import sqlglot
 
 from resources.warehouse import comparing, places
+from resources.warehouse.spoken import spoken_names
 
 ROWS = 30 * places.STRETCH_ROWS
 
@@ -82,3 +84,31 @@ def test_rows_that_stand_more_or_less_often_differ(con: duckdb.DuckDBPyConnectio
     assert sorted(con.execute(comparing.removed("t.a, t.b")).fetchall()) == [(2, "x"), (2, "x"), (3, "y")]
     come = con.execute(comparing.added("t.a, t.b")).fetchall()
     assert sorted(come, key=str) == [(2, "x"), (3, "Y"), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("select x as y from s.t where z", {"x", "y", "z", "s", "t"}),
+        ("with a as (select * from s.t) select a.x, count(*) as n from a group by a.x", {"a", "x", "n", "s", "t"}),
+        (
+            "with a as (select x from s.t), b as (select * from a) select * from b union all select x from b",
+            set("abxst"),
+        ),
+        ("select distinct * from s.t", None),
+        ("with a as (select * from s.t) select * from a union all select * from s.u", None),
+        ("with recursive a as (select * from a union all select * from s.t) select x from a", None),
+        ("select *, count(*) from s.t group by all", None),
+        ("select a.x from s.t as a natural join s.u", None),
+        ("with a as (select * from s.t) select count(distinct a) from a", None),
+        ("select columns('x.*') from s.t", None),
+    ],
+)
+def test_a_column_is_left_out_only_where_it_cannot_count(query: str, names: set[str] | None) -> None:
+    found = spoken_names(sqlglot.parse_one(query, dialect="duckdb"), ())
+    assert found == (None if names is None else frozenset(names))
+
+
+def test_what_a_query_gives_by_a_star_is_spoken_of() -> None:
+    query = sqlglot.parse_one("select * from s.t", dialect="duckdb")
+    assert spoken_names(query, ["Price"]) == frozenset({"s", "t", "price"})
