@@ -20,10 +20,14 @@ from resources.errors import ContractBroken, Where
 from resources.landing import ExtractLanding, Landing
 from resources.operations import CanonicalFile, Operations, key_text
 
-MIN_ROWS = 5_000
+MIN_ROWS = 2_500
 """Root rows gathered before contracts run: per page they would cost more than the reading."""
 MOST_PERSONAL_VALUES = 30_000
 """Personal values gathered before they are kept. Tokens fall anywhere in their store: each write touches most of it, however small."""
+MOST_KEPT_MARKS = 60_000
+"""Of values that this reading has kept already: of so many at least, and of twice as many at most. They take some 80 bytes each."""
+_MARK_DIGITS = 32
+"""Of a token, as its mark: two of a billion tokens share 128 bits once in a billion billion readings."""
 HEADER_REFUSED, DUPLICATE_KEY = "header_refused", "duplicate_key"
 SEALED_CONTEXT = "sealed:"
 """How the stored context of a row begins when hexadecimal digits of a sealed envelope follow."""
@@ -91,6 +95,8 @@ class Collector:
         self._entities = _stream_entities(stream, self._where)
         self._waiting: list[Batch] = []
         self._personal: dict[str, tuple[str, str, str]] = {}
+        self._kept: set[int] = set()
+        self._kept_before: set[int] = set()
         self._observed_at = now
 
     def observe_at(self, watermark_at: datetime) -> None:
@@ -109,8 +115,7 @@ class Collector:
                     where=self._where,
                     action="set ETALON_SECRET_KEY and run again",
                 )
-            for row in batch.personal:
-                self._personal.setdefault(row[0], row)
+            self._gather(batch.personal)
             if len(self._personal) >= MOST_PERSONAL_VALUES:
                 self._keep_personal(self._pii)
         if self._waiting and self._waiting[-1].part != batch.part:
@@ -159,10 +164,22 @@ class Collector:
         """Files of which nothing is loaded."""
         return [end.name for end in self.ends.values() if end.outcome == "refused"]
 
+    def _gather(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Those that this reading has not kept yet: customers come again, and trying to keep a value costs as much as keeping it."""
+        gathered, kept, kept_before = self._personal, self._kept, self._kept_before
+        for row in rows:
+            mark = int(row[0][:_MARK_DIGITS], 16)
+            if mark not in kept and mark not in kept_before:
+                gathered[row[0]] = row
+
     def _keep_personal(self, pii: KeepsPersonalValues) -> None:
         gathered, self._personal = self._personal, {}
-        if gathered:
-            pii.put(gathered.values())
+        if not gathered:
+            return
+        pii.put(gathered.values())
+        if len(self._kept) + len(gathered) > MOST_KEPT_MARKS:
+            self._kept_before, self._kept = self._kept, set()
+        self._kept.update([int(token[:_MARK_DIGITS], 16) for token in gathered])
 
     def _end(self, end: PartEnd) -> None:
         self.ends[end.name] = end
@@ -217,15 +234,18 @@ class Collector:
                     )
                 )
             keys = list(entity.keys)
+            is_of_files = self.stream.change_tracking == "files"
+            is_key_twice = bool(split.refused or not is_of_files) and _has_key_twice(frame, keys)
             if split.refused:
+                lost = frame.select(keys)[[row.row for row in split.refused]]
                 # A key that another of its rows keeps is not lost, and its lines stay.
-                lost = frame[[row.row for row in split.refused]].select(keys)
-                refused_keys[name] = lost.join(split.good.select(keys), on=keys, how="anti")
+                kept = split.good.select(keys) if is_key_twice else lost.clear()
+                refused_keys[name] = lost.join(kept, on=keys, how="anti")
                 self._note_lost(entity, refused_keys[name])
             if name == root:
                 tally.landed_qty += split.good.height
             good = split.good
-            if self.stream.change_tracking != "files" and _has_key_twice(good, keys):
+            if is_key_twice and not is_of_files:
                 # A set that moves while it is paged shows a row twice: the later sight of it counts, and it is no fault.
                 good = good.unique(["system_code", *keys], keep="last", maintain_order=True)
             if good.height:
