@@ -170,7 +170,7 @@ class Collector:
         for row in rows:
             mark = int(row[0][:_MARK_DIGITS], 16)
             if mark not in kept and mark not in kept_before:
-                gathered[row[0]] = row
+                gathered.setdefault(row[0], row)
 
     def _keep_personal(self, pii: KeepsPersonalValues) -> None:
         gathered, self._personal = self._personal, {}

@@ -13,7 +13,7 @@ from resources.contracts.entity import entities
 
 P = TypeVar("P", bound=Page[Any])
 
-BATCH_ROWS = 5_000
+BATCH_ROWS = 2_500
 BATCH_BYTES = 32 * 1024 * 1024
 
 
@@ -45,7 +45,7 @@ def entity_frame(entity: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The entity's columns in their stored order plus ``source_position``, in their types. Missing columns are a mistake of the caller."""
     declared = entities()[entity]
     types = declared.polars_schema
-    return frame.select(
+    return frame.select_seq(
         *[pl.col(name).cast(types[name]) for name in declared.columns],
         pl.col("source_position"),
     )

@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import chain
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -329,7 +328,8 @@ def convert(
     Reject per bad row and field.
     """
     checked = [field for field in fields if field.source is not None]
-    wide = _with_divisor(frame).with_columns(*[field.expr.alias(f"={field.name}") for field in fields])
+    # One after the other here and below: over some thousand rows, handing expressions to other threads costs more than they do.
+    wide = _with_divisor(frame).with_columns_seq(*[field.expr.alias(f"={field.name}") for field in fields])
 
     def flag(field: Field) -> pl.Expr:
         # a zero date is no mistake: it says "never", so it must not be taken for a text that cannot be read
@@ -343,7 +343,7 @@ def convert(
         field for field in checked if wide[f"={field.name}"].null_count() > wide[field.source or ""].null_count()
     ]
     if suspects:
-        flags = wide.select("source_position", *[flag(field).alias(field.name) for field in suspects])
+        flags = wide.select_seq("source_position", *[flag(field).alias(field.name) for field in suspects])
         is_bad = flags.select(pl.any_horizontal([field.name for field in suspects])).to_series()
         if is_bad.any():
             for row, why in zip(
@@ -363,7 +363,7 @@ def convert(
                 )
             wide = wide.filter(~is_bad)
     replaced = {field.name for field in fields}
-    good = wide.select(
+    good = wide.select_seq(
         *[pl.col(name) for name in frame.columns if name not in replaced],
         *[pl.col(f"={field.name}").alias(field.name) for field in fields],
     )
@@ -379,16 +379,6 @@ def frame_of(schema: Mapping[str, Any], columns: Sequence[Sequence[Any]]) -> pl.
     """A frame from columns in the order of ``schema``."""
     return pl.DataFrame(
         [pl.Series(name, values, dtype=dtype) for (name, dtype), values in zip(schema.items(), columns, strict=True)]
-    )
-
-
-def frame_of_pages(schema: Mapping[str, Any], pages: Sequence[Mapping[str, Sequence[Any]]]) -> pl.DataFrame:
-    """A frame of several pages of columns, one below the other; ``schema`` names the columns and their types."""
-    return pl.DataFrame(
-        [
-            pl.Series(name, list(chain.from_iterable([page[name] for page in pages])), dtype=dtype)
-            for name, dtype in schema.items()
-        ]
     )
 
 

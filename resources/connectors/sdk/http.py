@@ -19,13 +19,14 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
 import requests
 from requests.auth import AuthBase
 from requests.cookies import extract_cookies_to_jar
 from requests.hooks import dispatch_hook
+from requests.utils import requote_uri
 
 from resources.connectors.sdk.ahead import Calls, LineAdapter, Reply, read_ahead
 from resources.connectors.sdk.paging import in_order
@@ -240,6 +241,7 @@ class HttpClient:
         self._sleep = sleep
         self._jitter = jitter
         self._bucket = TokenBucket(requests_per_second, monotonic=monotonic, sleep=sleep)
+        self._address = ""
         self._local = threading.local()
 
     @property
@@ -471,7 +473,13 @@ class HttpClient:
         """A call without a body, signed: what the session would make of it, without what it does for redirects and the environment."""
         request = requests.PreparedRequest()
         request.prepare_method(method)
-        request.prepare_url(self._base_url + asked.path, asked.params)
+        if not self._address:
+            request.prepare_url(self._base_url, None)
+            self._address = (request.url or "").rstrip("/")
+        # As the library does it, without taking the whole address apart again for each call.
+        address = self._address + requote_uri(asked.path)
+        query = urlencode(asked.params)
+        request.url = f"{address}{'&' if '?' in address else '?'}{query}" if query else address
         request.prepare_headers({**session.headers, **_headers(asked)})
         if session.cookies:
             request.prepare_cookies(session.cookies)

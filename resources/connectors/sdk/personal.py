@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from resources.privacy import PersonalKind, Tokeniser
+
+PersonalRow = tuple[int, str, PersonalKind, str]
+"""(row, token, kind, value) of a personal value."""
+
+
+def tokens_of(
+    values: Sequence[str | None], kind: PersonalKind, tokeniser: Tokeniser, rows: Sequence[int] | None = None
+) -> tuple[list[str | None], list[PersonalRow]]:
+    """The token of each value, and what is kept of those that have one. ``rows``: where the values stand; by default 0, 1, ..."""
+    tokens = tokeniser.tokens(values, kind)
+    places = range(len(values)) if rows is None else rows
+    kept = [
+        (row, token, kind, value.strip())
+        for row, token, value in zip(places, tokens, values, strict=True)
+        if token is not None and value is not None
+    ]
+    return tokens, kept
 
 
 class PersonalValues:

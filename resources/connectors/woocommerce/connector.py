@@ -450,13 +450,12 @@ class WooCommerceConnector:
         return orders.to_batch(
             pages,
             channel_code=self._channel_code,
-            tokeniser=self._tokeniser,
             statuses=self._statuses,
             unknown=unknown,
         )
 
     def _exploded(self, page: Page[Any]) -> Page[Any]:
-        return orders.explode(page, order_tags=self._order_tags)
+        return orders.explode(page, order_tags=self._order_tags, tokeniser=self._tokeniser)
 
     def _beside_refund(self, page: Page[Any]) -> Page[Any]:
         return replace(refunds.with_orders(self._client, page), labels=page.labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -22,7 +22,7 @@ from resources.connectors.sdk.decode import (
     clean_text,
     columns_of,
     convert,
-    frame_of_pages,
+    frame_of,
     item_id,
     money,
     plain_text,
@@ -31,9 +31,9 @@ from resources.connectors.sdk.decode import (
     source_positions,
     utc_instant,
 )
-from resources.connectors.sdk.personal import PersonalValues
+from resources.connectors.sdk.personal import PersonalRow, tokens_of
 from resources.connectors.sdk.stream import Batch, Reject
-from resources.connectors.woocommerce.rows import Line, Meta, Order, meta_text
+from resources.connectors.woocommerce.rows import Address, Line, Order, meta_text
 from resources.connectors.woocommerce.tracking import number_of
 from resources.privacy import Tokeniser
 
@@ -59,6 +59,7 @@ ORDER_TAGS = frozenset(
         "_replaces_return",
     }
 )
+_FEES, _PICKUP, _TRACKING = "=fees", "=pickup", "=tracking"
 LINE_TAGS = frozenset({"_cancelled_qty", "_cancel_reason", "_cancelled_at_gmt"})
 
 _ORDER = {
@@ -75,10 +76,6 @@ _ORDER = {
     "date_modified_gmt": pl.String,
     "date_paid_gmt": pl.String,
     "date_completed_gmt": pl.String,
-    "billing.first_name": pl.String,
-    "billing.last_name": pl.String,
-    "billing.email": pl.String,
-    "billing.phone": pl.String,
     "billing.country": pl.String,
     "shipping.country": pl.String,
 }
@@ -124,40 +121,79 @@ DECODER: RowDecoder[Order] = RowDecoder(Order, repair=_repair)
 
 @dataclass(frozen=True)
 class _Columns:
-    """The orders of one page and their lines, column by column. ``tags`` are (row in the page, the meta texts that are read)."""
+    """The orders of one page and their lines as tables, their texts not read yet.
 
-    orders: dict[str, list[Any]]
-    order_tags: list[tuple[int, dict[str, str]]]
-    lines: dict[str, list[Any]]
-    line_tags: list[tuple[int, dict[str, str]]]
+    ``order_texts``, ``line_texts``: (row in the page, what few rows have). ``personal``: what each order brings for the encrypted table.
+    ``lines`` tell by ``row`` to which order of the page they belong, and by ``number`` which line of it they are.
+    """
+
+    orders: pl.DataFrame
+    order_texts: list[tuple[int, dict[str, str]]]
+    personal: list[PersonalRow]
+    lines: pl.DataFrame
+    line_texts: list[tuple[int, dict[str, str]]]
 
 
-def explode(page: Page[Order], *, order_tags: bool) -> Page[Order]:
-    """A page as columns instead of rows: done page by page, while its texts are still near, and it frees the rows.
+def explode(page: Page[Order], *, order_tags: bool, tokeniser: Tokeniser) -> Page[Order]:
+    """A page as tables instead of rows: done page by page, while its texts are still near.
 
-    Columns stay lists until a whole batch of them becomes a table: a table per page costs more than the values in it.
+    Half the time of one table for many pages: every text of those has to be fetched from memory twice more, to be put in the table
+    and to be given back. It frees the rows, too.
     ``order_tags``: read the meta keys of docs/retailer.md (pickup location, promised date, cancelled units, ...).
     """
     rows = page.decoded.rows
     lines = [line for row in rows for line in row.line_items]
+    email_tokens, personal = tokens_of([row.billing.email for row in rows], "email", tokeniser)
+    guests = [(index, row.billing) for index, row in enumerate(rows) if row.customer_id == 0]
+    of_guests = [index for index, _ in guests]
+    personal += tokens_of([billing.phone for _, billing in guests], "phone", tokeniser, of_guests)[1]
+    personal += tokens_of([_full_name(billing) for _, billing in guests], "name", tokeniser, of_guests)[1]
     columns = _Columns(
-        {
-            **dict(zip(_ORDER, columns_of(rows, _ORDER), strict=True)),
-            "source_position": source_positions(page),
-            "fees": [_fees(row) if row.fee_lines else "0" for row in rows],
-            "is_pickup": [any([line.method_id in PICKUP_METHODS for line in row.shipping_lines]) for row in rows],  # noqa: C419
-            "tracking_number": [number_of(row.meta_data) if row.meta_data else None for row in rows],
-        },
-        _tags([row.meta_data for row in rows], ORDER_TAGS) if order_tags else [],
-        {
-            **dict(zip(_LINE, columns_of(lines, _LINE), strict=True)),
-            "row": [index for index, row in enumerate(rows) for _ in row.line_items],
-            "number": [number for row in rows for number in range(1, len(row.line_items) + 1)],
-        },
-        _tags([line.meta_data for line in lines], LINE_TAGS) if order_tags else [],
+        frame_of(
+            {**_ORDER, "source_position": pl.String, "email_token": pl.String},
+            [*columns_of(rows, _ORDER), source_positions(page), email_tokens],
+        ),
+        _order_texts(rows, ORDER_TAGS if order_tags else frozenset()),
+        personal,
+        frame_of(
+            {**_LINE, "row": pl.Int64, "number": pl.Int64},
+            [
+                *columns_of(lines, _LINE),
+                [index for index, row in enumerate(rows) for _ in row.line_items],
+                [number for row in rows for number in range(1, len(row.line_items) + 1)],
+            ],
+        ),
+        _line_texts(lines) if order_tags else [],
     )
     decoded: Decoded[Order] = Decoded([], page.decoded.positions, page.decoded.bad)
     return Page(page.name, page.body, decoded, {"columns": columns}, page.labels)
+
+
+def _full_name(billing: Address) -> str | None:
+    if billing.first_name is None or billing.last_name is None:
+        return billing.first_name or billing.last_name
+    return f"{billing.first_name} {billing.last_name}"
+
+
+def _order_texts(rows: Sequence[Order], wanted: frozenset[str]) -> list[tuple[int, dict[str, str]]]:
+    found = []
+    for index, row in enumerate(rows):
+        texts = meta_text(row.meta_data, wanted) if row.meta_data else {}
+        if row.meta_data and (number := number_of(row.meta_data)) is not None:
+            texts[_TRACKING] = number
+        if row.fee_lines:
+            texts[_FEES] = _fees(row)
+        for line in row.shipping_lines:
+            if line.method_id in PICKUP_METHODS:
+                texts[_PICKUP] = ""
+        if texts:
+            found.append((index, texts))
+    return found
+
+
+def _line_texts(lines: Sequence[Line]) -> list[tuple[int, dict[str, str]]]:
+    found = [(index, meta_text(line.meta_data, LINE_TAGS)) for index, line in enumerate(lines) if line.meta_data]
+    return [(index, texts) for index, texts in found if texts]
 
 
 def statuses_of(declared: Mapping[str, str]) -> dict[str, str]:
@@ -169,7 +205,6 @@ def to_batch(
     pages: Sequence[Page[Order]],
     *,
     channel_code: str,
-    tokeniser: Tokeniser,
     statuses: Mapping[str, str],
     unknown: Counter[str],
 ) -> Batch:
@@ -213,16 +248,15 @@ def to_batch(
     if order_rejects:
         raw_lines = raw_lines.join(orders.select(pl.col("id").alias("order_id")), on="order_id", how="semi")
     lines, line_rejects = _lines(raw_lines, raw_text)
-    personal = PersonalValues(tokeniser)
     return Batch(
         received_qty=sum(page.decoded.received_qty for page in pages),
         raw=[(page.name, page.body) for page in pages],
         frames={
-            "order": entity_frame("order", _order_frame(orders, channel_code, personal)),
+            "order": entity_frame("order", _order_frame(orders, channel_code)),
             "order_line": entity_frame("order_line", lines),
         },
         rejects=[*shape_rejects(pages, entity="order"), *order_rejects, *line_rejects],
-        personal=personal.rows,
+        personal=_personal(columns, raw_orders, orders),
         raw_at=lambda position: (raw_text(position), ""),
     )
 
@@ -250,40 +284,43 @@ def _our_status(statuses: Mapping[str, str]) -> pl.Expr:
     )
 
 
-def _tags(metas: Iterable[list[Meta]], wanted: frozenset[str]) -> list[tuple[int, dict[str, str]]]:
-    found = [(index, meta_text(meta, wanted)) for index, meta in enumerate(metas) if meta]
-    return [(index, texts) for index, texts in found if texts]
+def _personal(pages: Sequence[_Columns], given: pl.DataFrame, good: pl.DataFrame) -> list[tuple[str, str, str]]:
+    """The personal values of the orders that are kept."""
+    wanted = None if good.height == given.height else set(good["source_position"].to_list())
+    kept: list[tuple[str, str, str]] = []
+    for page in pages:
+        if wanted is None:
+            kept += [(token, kind, value) for _, token, kind, value in page.personal]
+        else:
+            positions = page.orders["source_position"].to_list()
+            kept += [(token, kind, value) for row, token, kind, value in page.personal if positions[row] in wanted]
+    return kept
 
 
 def _order_table(pages: Sequence[_Columns]) -> pl.DataFrame:
-    schema = {
-        **_ORDER,
-        "source_position": pl.String,
-        "fees": pl.String,
-        "is_pickup": pl.Boolean,
-        "tracking_number": pl.String,
-    }
-    table = frame_of_pages(schema, [page.orders for page in pages])
-    sizes = [len(page.orders["id"]) for page in pages]
-    tags = _tag_columns([page.order_tags for page in pages], sizes, ORDER_TAGS)
-    return table.with_columns(pl.col("currency").alias("currency_code"), *tags)
+    table = pl.concat([page.orders for page in pages])
+    sizes = [page.orders.height for page in pages]
+    texts = _text_columns([page.order_texts for page in pages], sizes, {*ORDER_TAGS, _FEES, _PICKUP, _TRACKING})
+    return table.with_columns_seq(pl.col("currency").alias("currency_code"), *texts).with_columns_seq(
+        pl.col(_FEES).fill_null("0").alias("fees"),
+        pl.col(_PICKUP).is_not_null().alias("is_pickup"),
+        pl.col(_TRACKING).alias("tracking_number"),
+    )
 
 
 def _line_table(pages: Sequence[_Columns], orders: pl.DataFrame) -> pl.DataFrame:
-    table = frame_of_pages({**_LINE, "row": pl.Int64, "number": pl.Int64}, [page.lines for page in pages])
-    starts = [0, *accumulate(len(page.orders["id"]) for page in pages)]
-    sizes = [len(page.lines["id"]) for page in pages]
-    first_rows = [start for start, size in zip(starts, sizes, strict=False) for _ in range(size)]
-    owners = orders.select(pl.col("id").alias("order_id"), "currency_code", "source_position")[
-        table["row"] + pl.Series(first_rows, dtype=pl.Int64)
-    ]
+    sizes = [page.lines.height for page in pages]
+    starts = accumulate((page.orders.height for page in pages), initial=0)
+    rows = pl.concat([page.lines["row"] + start for page, start in zip(pages, starts, strict=False)])
+    table = pl.concat([page.lines for page in pages])
+    owners = orders.select_seq(pl.col("id").alias("order_id"), "currency_code", "source_position")[rows]
     position = pl.format("{} line {}", owners["source_position"], table["number"])
-    tags = _tag_columns([page.line_tags for page in pages], sizes, LINE_TAGS)
-    return table.drop("row", "number").hstack(owners).with_columns(position.alias("source_position"), *tags)
+    texts = _text_columns([page.line_texts for page in pages], sizes, LINE_TAGS)
+    return table.drop("row", "number").hstack(owners).with_columns_seq(position.alias("source_position"), *texts)
 
 
-def _tag_columns(
-    pages: Sequence[Sequence[tuple[int, dict[str, str]]]], sizes: Sequence[int], wanted: frozenset[str]
+def _text_columns(
+    pages: Sequence[Sequence[tuple[int, dict[str, str]]]], sizes: Sequence[int], wanted: Collection[str]
 ) -> list[pl.Series | pl.Expr]:
     """A text column for every wanted key: what few rows hold is put in its place, what none holds costs nothing."""
     columns: dict[str, list[str | None]] = {}
@@ -311,23 +348,14 @@ def _fees(order: Order) -> str:
     return f"{sign}{digits[:-8]}.{digits[-8:]}"
 
 
-def _order_frame(orders: pl.DataFrame, channel_code: str, personal: PersonalValues) -> pl.DataFrame:
-    email_token = personal.tokens(orders["billing.email"], "email")
-    guests = orders.filter(pl.col("customer_id") == 0)
-    personal.keep(guests["billing.phone"], "phone")
-    personal.keep(
-        guests.select(pl.concat_str(["billing.first_name", "billing.last_name"], separator=" ", ignore_nulls=True))[
-            "billing.first_name"
-        ],
-        "name",
-    )
+def _order_frame(orders: pl.DataFrame, channel_code: str) -> pl.DataFrame:
     status = pl.col("our_status")
     is_cancelled = status == "cancelled"
     country = pl.coalesce(
         pl.when(pl.col("shipping.country") != "").then("shipping.country"),
         pl.when(pl.col("billing.country") != "").then("billing.country"),
     )
-    return orders.select(
+    return orders.select_seq(
         pl.col("id").cast(pl.String).alias("order_external_id"),
         pl.lit(channel_code).alias("channel_code"),
         pl.coalesce("number", pl.col("id").cast(pl.String)).alias("order_number"),
@@ -352,7 +380,7 @@ def _order_frame(orders: pl.DataFrame, channel_code: str, personal: PersonalValu
         pl.col("fees").alias("fee_minor"),
         pl.lit(0, pl.Int64).alias("discount_minor"),
         pl.when(pl.col("customer_id") != 0).then(pl.col("customer_id").cast(pl.String)).alias("customer_external_id"),
-        email_token.alias("email_token"),
+        "email_token",
         country.alias("country_code"),
         pl.when(pl.col("_pickup_location").is_not_null() | pl.col("is_pickup"))
         .then(pl.lit("pickup"))
@@ -392,7 +420,7 @@ def _lines(table: pl.DataFrame, raw_text: RawText) -> tuple[pl.DataFrame, list[R
     )
     gross = pl.col("subtotal") + pl.col("subtotal_tax")
     is_short = pl.col("cancelled_qty").fill_null(0) > 0
-    return good.select(
+    return good.select_seq(
         pl.col("order_id").cast(pl.String).alias("order_external_id"),
         pl.col("id").cast(pl.String).alias("line_external_id"),
         item_id("product_id", "variation_id").alias("product_external_id"),
