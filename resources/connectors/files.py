@@ -342,7 +342,7 @@ class FilesConnector:
         received = unread = control_sum = unreadable = 0
         announced = Announced()
         try:
-            for piece in self._pieces(feed, candidate):
+            for piece in self._pieces(feed, candidate, mapper):
                 rows = piece.rows or mapper.no_rows()
                 if memory is None:
                     # The rest of the file is like its first piece.
@@ -383,11 +383,13 @@ class FilesConnector:
             self._mappers[feed.feed] = Mapper(feed, time_zone=self._time_zone, tokeniser=self._tokeniser)
         return self._mappers[feed.feed]
 
-    def _pieces(self, feed: Feed, candidate: Candidate) -> Iterator[Piece]:
+    def _pieces(self, feed: Feed, candidate: Candidate, mapper: Mapper | None = None) -> Iterator[Piece]:
+        """``mapper``: types what its reader can type by itself; such pieces cannot be merged."""
         with candidate.path.open("rb") as file:
             match feed.format:
                 case CsvFormat():
-                    yield from read_csv(file, feed, candidate.identity)
+                    convert = None if mapper is None else mapper.converted
+                    yield from read_csv(file, feed, candidate.identity, convert=convert)
                 case JsonlFormat():
                     yield from read_jsonl(file, feed, candidate.identity)
                 case JsonFormat():

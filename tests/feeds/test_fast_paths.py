@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from resources.connectors.sdk.csv_files import read_csv
 from resources.connectors.sdk.feed import FEEDS_DIR, AmountColumn, Feed, load_feeds
 from resources.connectors.sdk.json_cells import JsonRows
 from resources.connectors.sdk.json_files import read_jsonl
@@ -20,6 +22,7 @@ from resources.connectors.sdk.mapping import Mapper
 from resources.connectors.sdk.repeated import per_distinct
 from resources.connectors.sdk.seen_keys import SeenKeys, repeats
 from resources.connectors.sdk.text_rows import FileIdentity, Piece
+from resources.connectors.sdk.vocabulary import Vocabulary
 from resources.connectors.sdk.xml_cells import CellReader
 from resources.connectors.sdk.xml_files import read_xml
 
@@ -244,3 +247,82 @@ def test_a_document_of_many_lots_keeps_every_row_and_refuses_each_bad_one(tmp_pa
         assert piece.rows is not None
         for row, code in enumerate(piece.rows.root["@code"].to_list()):
             assert f'code="{code}"' in piece.rows.raw_of(row)[0]
+
+
+# -- CSV ---------------------------------------------------------------------------------------------------------------
+
+PRICES = st.sampled_from(
+    ["12,90", "0,05", "99999,99", "100000,00", "-1,00", "1105,395", "12,9O", "12", "1e3", " 3,00", "", "7,00"]
+)
+DAYS = st.sampled_from(
+    ["01/02/2026 00:00:00", "31/02/2026 00:00:00", "29/03/2026 02:30:00", " 25/10/2026 02:30:00", "", "été"]
+)
+NAMES_OF = st.sampled_from(
+    ["A1", "ART-00000012", "ART-000000123", "É", " b", "b ", "\u00a0", "", "Ã©", "a\x0bb", "\x0ba", "x" * 40]
+)
+CSV_LINES = st.one_of(
+    st.builds(
+        lambda *cells: ";".join(cells).encode("latin-1"),
+        NAMES_OF, NAMES_OF, PRICES, st.sampled_from(["20,00", "5,5", ""]), st.sampled_from(["O", "N", "o"]), DAYS, DAYS,
+        st.sampled_from(["EUR", "EUR ", "€".encode("latin-1", "replace").decode()]),
+    ),
+    st.sampled_from([b"", b"WEB;A", b";;;;;;;", b"WEB;A\x00;1,00;20,00;O;;;EUR", b'"WEB";A;1,00;20,00;O;;;EUR', b"W;A;1,00;20,00;O;;;E\r"]),
+)  # fmt: skip
+
+
+@MANY
+@given(st.lists(CSV_LINES, max_size=12), st.sampled_from(["latin-1", "utf-8"]), st.integers(20, 400), st.booleans())
+def test_columns_typed_from_bytes_are_the_columns_typed_from_text(
+    lines: list[bytes], encoding: str, piece_bytes: int, repeats: bool
+) -> None:
+    declared = feed("erp_prices")
+    declared = declared.model_copy(
+        update={"format": declared.format.model_copy(update={"trailer": None, "encoding": encoding})}
+    )
+    mapper = Mapper(declared, time_zone="Europe/Paris", tokeniser=None)
+    header = b"tarif;article;prix;tva;ttc;debut;fin;devise"
+    data = b"\n".join([header, *lines]) + b"\n"
+
+    def mapped(convert: Any) -> list[Any]:
+        pieces = read_csv(io.BytesIO(data), declared, AT, convert=convert, piece_bytes=piece_bytes)
+        found = []
+        for piece in pieces:
+            assert piece.rows is not None
+            rows = mapper.map(piece.rows, memory=SeenKeys(10))
+            raw = [piece.rows.raw_of(row) for row in range(piece.rows.root.height)]
+            found.append(
+                (
+                    piece.raw,
+                    piece.received_qty,
+                    list(piece.rejects),
+                    rows.frames["price"].rows(),
+                    rows.rejects,
+                    rows.tallies,
+                    raw,
+                )
+            )
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("resources.connectors.sdk.csv_cells.repeats_itself", lambda _: repeats)
+        assert mapped(mapper.converted) == mapped(None)
+
+
+@MANY
+@given(st.lists(st.integers(0, 40_000), min_size=1, max_size=3_000), st.integers(1, 4))
+def test_each_distinct_cell_has_a_code_of_its_own(numbers: list[int], words_qty: int) -> None:
+    cells = [f"{number:0{words_qty * 8}d}".encode() for number in numbers]
+    raw = np.frombuffer(b"".join(cells), np.uint64).reshape(-1, words_qty)
+    words = tuple(np.ascontiguousarray(raw[:, place]) for place in range(words_qty))
+    seen: list[str] = []
+
+    def convert(texts: pl.Series) -> pl.Series:
+        seen.extend(texts.to_list())
+        return texts.cast(pl.Int64)
+
+    vocabulary = Vocabulary(words_qty, "utf-8", convert)
+    for _ in range(2):
+        codes = vocabulary.codes(words)
+        assert codes is not None
+        assert vocabulary.values(codes).to_list() == numbers
+    assert len(seen) == len(set(numbers))

@@ -6,21 +6,18 @@ Lines that are not of the declared encoding, of another width, badly quoted or c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from os import SEEK_END
 from typing import BinaryIO
 
+import numpy as np
 import polars as pl
 
-from resources.connectors.sdk.csv_records import (
-    Records,
-    cut_at_record,
-    find_records,
-    has_spaces_at_the_edge,
-    has_utf8_sequences,
-)
+from resources.connectors.sdk.csv_cells import ColumnReader, Convert
+from resources.connectors.sdk.csv_records import Records, count_lines, cut_at_record, find_records, utf8_sequences
 from resources.connectors.sdk.feed import CsvFormat, Feed
-from resources.connectors.sdk.mapping import TextRows, shown
+from resources.connectors.sdk.mapping import TextRows, TypedColumn, shown
 from resources.connectors.sdk.stream import RawRow, Reject
 from resources.connectors.sdk.text_rows import Announced, FileIdentity, Piece, with_place
 from resources.errors import ContractBroken, Where
@@ -31,28 +28,42 @@ _UTF8_IN_LATIN1 = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_csv(file: BinaryIO, feed: Feed, identity: FileIdentity, *, piece_bytes: int = PIECE_BYTES) -> Iterator[Piece]:
-    """Pieces of one CSV file.
+def read_csv(
+    file: BinaryIO,
+    feed: Feed,
+    identity: FileIdentity,
+    *,
+    convert: Convert | None = None,
+    piece_bytes: int = PIECE_BYTES,
+) -> Iterator[Piece]:
+    """Pieces of one CSV file. ``convert``: the mapper's conversion; with it columns come typed where they can, else all as text.
 
     Raises ContractBroken when a declared column or the trailer is missing: then no row of the file can be trusted.
     """
-    reader = _CsvReader(feed, identity)
-    buffer = file.read(piece_bytes)
-    header = buffer[: buffer.find(b"\n") + 1] or buffer
+    reader = _CsvReader(feed, identity, convert)
+    header = file.readline()
     reader.take_header(header)
-    line, buffer, pending = 2, buffer[len(header) :], header
+    size = file.seek(0, SEEK_END)
+    at, wanted, line, pending = len(header), piece_bytes, 2, header
     while True:
-        more = file.read(piece_bytes)
-        cut = cut_at_record(buffer, reader.delimiter, reader.quote) if more else len(buffer)
-        if cut or not more:
-            piece, lines = reader.piece(buffer[:cut], line, is_last=not more)
-            piece.raw = pending + piece.raw
-            pending = b""
-            line += lines
-            yield piece
-        if not more:
+        # To the end of a line, so that no byte is moved to the next piece but where quotes go over lines.
+        file.seek(min(at + wanted, size))
+        wanted = max(0, min(at + wanted, size) - at) + len(file.readline())
+        file.seek(at)
+        data = file.read(wanted)
+        is_last = at + len(data) >= size
+        cut = len(data) if is_last else cut_at_record(data, reader.delimiter, reader.quote)
+        if not cut and not is_last:
+            wanted += piece_bytes
+            continue
+        data = data if cut == len(data) else data[:cut]
+        piece, lines = reader.piece(data, line, is_last=is_last)
+        piece.raw = pending + piece.raw if pending else piece.raw
+        pending = b""
+        at, line, wanted = at + cut, line + lines, piece_bytes
+        yield piece
+        if is_last:
             return
-        buffer = buffer[cut:] + more
 
 
 def read_csv_row(row: RawRow, feed: Feed, identity: FileIdentity, line: int) -> Piece:
@@ -63,7 +74,7 @@ def read_csv_row(row: RawRow, feed: Feed, identity: FileIdentity, line: int) -> 
 
 
 class _CsvReader:
-    def __init__(self, feed: Feed, identity: FileIdentity) -> None:
+    def __init__(self, feed: Feed, identity: FileIdentity, convert: Convert | None = None) -> None:
         if not isinstance(feed.format, CsvFormat):
             raise TypeError(f"feed {feed.feed} is not CSV")
         self._feed = feed
@@ -73,6 +84,8 @@ class _CsvReader:
         self.quote = ord(self._dialect.quote) if self._dialect.quote else None
         self._header = ""
         self._columns: list[str] = []
+        self._convert = convert
+        self._column_reader: ColumnReader | None = None
 
     def encoded(self, text: str) -> bytes:
         """Text of quarantine as the bytes it was received as."""
@@ -96,6 +109,9 @@ class _CsvReader:
             )
         if twice:
             raise ContractBroken(f"column {', '.join(twice)} is there twice", where=where)
+        if self._convert is not None:
+            numbers = {name: self._columns.index(name) for name in self._feed.columns}
+            self._column_reader = ColumnReader(self._feed, self._dialect, numbers, len(self._columns), self._convert)
 
     def _shown(self, text: str) -> str:
         """A line as a message shows it; of a feed with personal values none is: a data row may stand in its place."""
@@ -104,7 +120,7 @@ class _CsvReader:
     def piece(self, raw: bytes, first_line: int, *, is_last: bool) -> tuple[Piece, int]:
         """One piece and how many lines it holds."""
         data = raw.replace(b"\r\n", b"\n") if b"\r" in raw else raw
-        lines = data.count(b"\n")
+        lines = count_lines(data)
         announced = Announced()
         if is_last and self._dialect.trailer:
             data, announced = self._without_trailer(data, first_line + lines)
@@ -125,10 +141,8 @@ class _CsvReader:
             if line not in refused_lines:
                 rejects.append(self._reject(line, records.data(number), rule, reason))
         good = records.without(problems)
-        frame = self._frame(good)
-        if self._dialect.encoding == "latin-1" and not data.isascii():
-            frame, good, latin_rejects = self._without_utf8_in_latin1(frame, good)
-            rejects += latin_rejects
+        frame, good, typed, refused = self._columns_of(good)
+        rejects += refused
 
         def raw_of(row: int) -> tuple[str, str]:
             return good.data(row).decode(self._dialect.encoding), self._header
@@ -138,20 +152,31 @@ class _CsvReader:
             children={},
             raw_of=raw_of,
             column_numbers={name: number for number, name in enumerate(self._columns, 1)},
+            typed=typed,
         )
         return Piece(raw, records.size, rows, rejects, announced), lines + is_cut
 
-    def _frame(self, records: Records) -> pl.DataFrame:
-        """Cells of well-formed records as trimmed text; empty ones are null."""
+    def _columns_of(self, records: Records) -> tuple[pl.DataFrame, Records, Mapping[str, TypedColumn], list[Reject]]:
+        """(columns of text, the records they are of, typed columns, refusals)."""
+        if self._column_reader is None or records.has_quotes or not _is_plain(records.piece):
+            frame, records, refused = self._frame(records)
+            return frame, records, {}, refused
+        records, refused = self._without_utf8_cells(records)
         if not records.size:
-            return pl.DataFrame(schema=dict.fromkeys(self._feed.columns, pl.String))
+            return self._frame(records)[0], records, {}, refused
+        texts, typed = self._column_reader.read(records)
+        return pl.DataFrame(texts), records, typed, refused
+
+    def _frame(self, records: Records) -> tuple[pl.DataFrame, Records, list[Reject]]:
+        """Cells of well-formed records as trimmed text; empty ones are null. Lines with UTF-8 in a latin-1 file are refused."""
+        if not records.size:
+            return pl.DataFrame(schema=dict.fromkeys(self._feed.columns, pl.String)), records, []
         text = records.text()
-        if self._dialect.encoding == "latin-1" and not text.isascii():
-            text = text.decode("latin-1").encode()
+        is_foreign = self._dialect.encoding == "latin-1" and not text.isascii()
         # Twice as fast as read_csv, which does not stream.
         frame = (
             pl.scan_csv(
-                text,
+                text.decode("latin-1").encode() if is_foreign else text,
                 separator=self._dialect.delimiter,
                 quote_char=self._dialect.quote if records.has_quotes else None,
                 has_header=False,
@@ -166,9 +191,13 @@ class _CsvReader:
             raise ContractBroken(
                 f"{records.size} records were read as {frame.height}", where=Where(file=self._identity.name)
             )
-        if records.has_quotes or has_spaces_at_the_edge(text, self.delimiter):
-            frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
-        return frame
+        rejects: list[Reject] = []
+        if is_foreign and utf8_sequences(text).size:
+            is_mixed = pl.any_horizontal(pl.all().str.contains("[\u00c2-\u00f4][\u0080-\u00bf]").fill_null(False))
+            mixed = frame.select(is_mixed).to_series()
+            records, rejects = self._without_mixed(records, mixed.arg_true().to_list())
+            frame = frame.filter(~mixed)
+        return frame.with_columns(pl.all().str.strip_chars().replace("", None)), records, rejects
 
     def _reject(self, line: int, raw: bytes, rule: str, reason: str, column: int | None = None) -> Reject:
         return Reject(
@@ -227,16 +256,19 @@ class _CsvReader:
                 data = data[:start] + bytes([self.delimiter]) * len(self._columns) + data[end:]
                 at = start
 
-    def _without_utf8_in_latin1(
-        self, frame: pl.DataFrame, records: Records
-    ) -> tuple[pl.DataFrame, Records, list[Reject]]:
+    def _without_utf8_cells(self, records: Records) -> tuple[Records, list[Reject]]:
+        """Refuse records of which a declared cell holds UTF-8 in a latin-1 file."""
+        if self._dialect.encoding != "latin-1" or records.piece.isascii():
+            return records, []
+        places = utf8_sequences(records.piece)
+        if not places.size:
+            return records, []
+        rows, cells = records.cells_at(places, len(self._columns))
+        declared = [self._columns.index(name) for name in self._feed.columns]
+        return self._without_mixed(records, np.unique(rows[np.isin(cells, declared)]).tolist())
+
+    def _without_mixed(self, records: Records, numbers: Sequence[int]) -> tuple[Records, list[Reject]]:
         """Refuse lines that hold UTF-8 sequences: every byte is some letter in latin-1, but `Ã©` is an é elsewhere."""
-        if not has_utf8_sequences(records.piece):
-            return frame, records, []
-        suspicious = frame.select(
-            pl.any_horizontal(pl.all().str.contains("[\u00c2-\u00f4][\u0080-\u00bf]").fill_null(False))
-        ).to_series()
-        numbers = suspicious.arg_true().to_list()
         rejects = []
         for number in numbers:
             raw = records.data(number)
@@ -244,4 +276,9 @@ class _CsvReader:
             reason = f"bytes at {at + 1} of the line are UTF-8 in a latin-1 file"
             column = raw.count(self.delimiter, 0, at) + 1
             rejects.append(self._reject(int(records.lines[number]), raw, "wrong_encoding", reason, column))
-        return frame.filter(~suspicious) if numbers else frame, records.without(numbers), rejects
+        return records.without(numbers), rejects
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether cells can be told by their bytes: NUL fills words up, and polars takes a carriage return its own way."""
+    return b"\0" not in data and b"\r" not in data

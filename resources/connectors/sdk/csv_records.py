@@ -1,6 +1,6 @@
 """Where the records of a piece of CSV start and end, and which of them are not well formed. What is in them is not looked at.
 
-A piece without quotes whose lines all have the right width is regular: its places are worked out only when asked.
+A piece without quotes whose lines all have the right width is regular: the places of its records are worked out only when asked.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Records:
     size: int
     has_quotes: bool = False
     places: tuple[Places, Places, Places] | None = None
+    marks: tuple[Places, Places] | None = None
+    """Of records without quotes: where every delimiter and newline is, and which of these ends each record."""
 
     @property
     def lines(self) -> Places:
@@ -40,6 +42,24 @@ class Records:
         """Bytes of one record."""
         starts, ends, _ = self._placed()
         return self.piece[int(starts[number]) : int(ends[number])]
+
+    def starts(self) -> Places:
+        """The first byte of each record."""
+        return self._placed()[0]
+
+    def cell_ends(self, number: int, width: int) -> Places:
+        """Where the cell with this number, from 0, ends in each record; all are of this ``width`` and none has quotes."""
+        marks, lasts = self._marked()
+        return marks.take(lasts - (width - 1 - number))
+
+    def cells_at(self, places: Places, width: int) -> tuple[Places, Places]:
+        """(records, numbers of the cell) that these bytes stand in; what stands in no record is left out."""
+        marks, lasts = self._marked()
+        found = np.searchsorted(marks, places)
+        records = np.minimum(np.searchsorted(lasts, found), self.size - 1)
+        cells = width - 1 - (lasts[records] - found)
+        is_inside = (cells >= 0) & (cells < width)
+        return records[is_inside], cells[is_inside]
 
     def text(self) -> bytes:
         """Bytes of all records, each ended by a newline."""
@@ -63,13 +83,21 @@ class Records:
         keep[list(numbers)] = False
         starts, ends, lines = self._placed()
         places = (starts[keep], ends[keep], lines[keep])
-        return Records(self.piece, self.first_line, int(keep.sum()), self.has_quotes, places)
+        marks = None
+        if self.marks is not None:
+            marks = (self.marks[0], self.marks[1][keep])
+        return Records(self.piece, self.first_line, int(keep.sum()), self.has_quotes, places, marks)
 
     def _placed(self) -> tuple[Places, Places, Places]:
         if self.places is None:
-            ends = np.flatnonzero(np.frombuffer(self.piece, np.uint8) == NEWLINE)
+            ends = _newlines(self.piece) if self.marks is None else self.marks[0].take(self.marks[1])
             self.places = (_starts(ends), ends, self.lines)
         return self.places
+
+    def _marked(self) -> tuple[Places, Places]:
+        if self.marks is None:
+            raise ValueError("the places of cells are not known")
+        return self.marks
 
 
 def find_records(
@@ -77,26 +105,41 @@ def find_records(
 ) -> tuple[Records, dict[int, Problem]]:
     """Records of a piece that ends with a newline, and the problems of those that are not well formed. Blank lines are none."""
     array = np.frombuffer(piece, np.uint8)
+    if quote is None or quote not in piece:
+        return _unquoted(piece, array, first_line, delimiter, width)
     newlines = np.flatnonzero(array == NEWLINE)
+    quotes = np.flatnonzero(array == quote)
+    if not _are_legal(array, quotes, newlines, delimiter, quote):
+        return _line_by_line(piece, first_line, delimiter, quote, width)
     separators = array == delimiter
-    has_quotes = quote is not None and quote in piece
-    ends = newlines
-    if has_quotes and quote is not None:
-        quotes = np.flatnonzero(array == quote)
-        if not _are_legal(array, quotes, newlines, delimiter, quote):
-            return _line_by_line(piece, first_line, delimiter, quote, width)
-        ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
-        inside = np.flatnonzero(separators)
-        separators[inside[np.searchsorted(quotes, inside) % 2 == 1]] = False
+    ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
+    inside = np.flatnonzero(separators)
+    separators[inside[np.searchsorted(quotes, inside) % 2 == 1]] = False
     starts = _starts(ends)
     widths = _counts(separators, starts) + 1
-    if not has_quotes and width > 1 and bool((widths == width).all()):
-        return Records(piece, first_line, int(ends.size)), {}
-    lines = first_line + (np.searchsorted(newlines, starts) if has_quotes else np.arange(ends.size))
+    lines = first_line + np.searchsorted(newlines, starts)
     filled = ends > starts
     places = (starts[filled], ends[filled], lines[filled])
     widths = widths[filled]
-    records = Records(piece, first_line, int(widths.size), has_quotes, places)
+    records = Records(piece, first_line, int(widths.size), True, places)
+    return records, {int(n): _wrong_width(int(widths[n]), width) for n in np.flatnonzero(widths != width)}
+
+
+def _unquoted(
+    piece: bytes, array: npt.NDArray[np.uint8], first_line: int, delimiter: int, width: int
+) -> tuple[Records, dict[int, Problem]]:
+    """Each line is a record, and each delimiter parts two cells."""
+    marks = np.flatnonzero((array == delimiter) | (array == NEWLINE))
+    lasts = np.flatnonzero(array[marks] == NEWLINE)
+    widths = np.diff(lasts, prepend=-1)
+    if width > 1 and bool((widths == width).all()):
+        return Records(piece, first_line, int(lasts.size), marks=(marks, lasts)), {}
+    ends = marks[lasts]
+    starts = _starts(ends)
+    filled = ends > starts
+    places = (starts[filled], ends[filled], first_line + np.flatnonzero(filled))
+    widths, lasts = widths[filled], lasts[filled]
+    records = Records(piece, first_line, int(widths.size), False, places, (marks, lasts))
     return records, {int(n): _wrong_width(int(widths[n]), width) for n in np.flatnonzero(widths != width)}
 
 
@@ -110,12 +153,18 @@ def has_spaces_at_the_edge(piece: bytes, delimiter: int) -> bool:
     return any(bool(((near == delimiter) | (near == NEWLINE)).any()) for near in (array[spaces - 1], array[spaces + 1]))
 
 
-def has_utf8_sequences(piece: bytes) -> bool:
-    """Whether a byte that starts a character in UTF-8 is followed by one that goes on with it."""
+def count_lines(data: bytes) -> int:
+    """How many newlines there are: three times as fast as bytes count them."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == NEWLINE))
+
+
+def utf8_sequences(piece: bytes) -> Places:
+    """Where a byte that starts a character in UTF-8 is followed by one that goes on with it."""
     array = np.frombuffer(piece, np.uint8)
-    starts = np.flatnonzero((array[:-1] >= 0xC2) & (array[:-1] <= 0xF4))
+    # Smaller bytes wrap around.
+    starts = np.flatnonzero(array[:-1] - np.uint8(0xC2) <= 0xF4 - 0xC2)
     following = array[starts + 1]
-    return bool(((following >= 0x80) & (following <= 0xBF)).any())
+    return starts[(following >= 0x80) & (following <= 0xBF)]
 
 
 def cut_at_record(data: bytes, delimiter: int, quote: int | None) -> int:
@@ -136,6 +185,10 @@ def cut_at_record(data: bytes, delimiter: int, quote: int | None) -> int:
     while (end := _one_record(data, at, delimiter, quote, is_all=False)[0]) >= 0:
         at = end + 1
     return at
+
+
+def _newlines(piece: bytes) -> Places:
+    return np.flatnonzero(np.frombuffer(piece, np.uint8) == NEWLINE)
 
 
 def _starts(ends: Places) -> Places:

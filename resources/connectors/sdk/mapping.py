@@ -6,11 +6,14 @@ Every check is made on whole columns; a column without a bad cell costs one coun
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Protocol
 
+import numpy as np
 import polars as pl
 
 from resources.connectors.sdk import feed as f
@@ -46,18 +49,39 @@ class Tokenises(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class TypedColumn:
+    """A column that its reader typed by :meth:`Mapper.converted`.
+
+    ``values``: null where the text does not fit or there is none; ``unfit``: rows whose text does not fit; ``text_at``: the text
+    of a row.
+    """
+
+    values: pl.Series
+    unfit: Sequence[int]
+    text_at: Callable[[int], str | None]
+
+
 @dataclass
 class TextRows:
-    """Rows as a reader gives them, all text, with their place.
+    """Rows as a reader gives them, text or typed, with their place.
 
     ``root``: declared columns, and file, line, observed_at. ``children``: items of nested lists with the index of their row in
     ``root`` and their number in it, from 1. ``raw_of``: raw text and replay context of a row, by its index in ``root``.
+    ``typed``: columns that are not in ``root``, since the reader typed them; their kind is none that holds text.
     """
 
     root: pl.DataFrame
     children: Mapping[str, pl.DataFrame]
     raw_of: Callable[[int], tuple[str, str]]
     column_numbers: Mapping[str, int] = field(default_factory=dict)
+    typed: Mapping[str, TypedColumn] = field(default_factory=dict)
+
+    def text_at(self, column: str, row: int) -> str | None:
+        """The text of a cell of ``root``, typed or not."""
+        typed = self.typed.get(column)
+        text: str | None = self.root[column][row] if typed is None else typed.text_at(row)
+        return text
 
 
 @dataclass(frozen=True)
@@ -117,11 +141,10 @@ class Mapper:
     ) -> MappedRows:
         """Map rows of text. ``only_places``: map the groups that these `<file>:<line>` belong to, nothing else."""
         root = rows.root.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
-        typed, bad = self._typed(root, self._feed.columns)
+        typed, bad = self._typed(root, self._feed.columns, rows.typed)
         rejects = [self._reject(root, row, problems, rows) for row, problems in sorted(bad.items())]
-        tallies = self._tallies(root, typed)
-        if bad:
-            typed = typed.filter(~pl.col(ROW).is_in(list(bad)))
+        tallies = self._tallies(typed, bad)
+        typed = _without(typed, bad)
         typed, duplicates = self._without_duplicates(root, typed, rows, memory)
         rejects += duplicates
         personal = self._personal(root, typed, self._feed.columns)
@@ -139,12 +162,24 @@ class Mapper:
 
     # -- types ---------------------------------------------------------------------------------------------------------
 
+    def converted(self, name: str, texts: pl.Series) -> pl.Series:
+        """The values of texts of a column of rows, for a reader that types its columns itself; null where a text does not fit."""
+        return self._converted(self._feed.columns[name], texts)
+
     def _typed(
-        self, frame: pl.DataFrame, columns: Mapping[str, f.Column]
+        self,
+        frame: pl.DataFrame,
+        columns: Mapping[str, f.Column],
+        given: Mapping[str, TypedColumn] = MappingProxyType({}),
     ) -> tuple[pl.DataFrame, dict[int, list[tuple[str, str, str]]]]:
-        """The frame with typed columns, and row -> [(column, rule, what was expected)] for the cells that do not fit."""
+        """The frame with typed columns, and row -> [(column, rule, what was expected)] for the cells that do not fit.
+
+        ``given``: columns that are typed already.
+        """
         typed = frame.with_columns(
-            self._tokens(column, frame[name]).alias(name)
+            given[name].values
+            if name in given
+            else self._tokens(column, frame[name]).alias(name)
             if isinstance(column, f.PersonalColumn)
             else per_distinct(frame[name], partial(self._converted, column))
             for name, column in columns.items()
@@ -152,10 +187,14 @@ class Mapper:
         )
         bad: dict[int, list[tuple[str, str, str]]] = {}
         for name, column in columns.items():
-            if isinstance(column, f.PersonalColumn) or typed[name].null_count() == frame[name].null_count():
+            if name in given:
+                rows = given[name].unfit
+            elif isinstance(column, f.PersonalColumn) or typed[name].null_count() == frame[name].null_count():
                 continue
+            else:
+                rows = (typed[name].is_null() & frame[name].is_not_null()).arg_true().to_list()
             rule, expected = self._expectation(column)
-            for row in (typed[name].is_null() & frame[name].is_not_null()).arg_true().to_list():
+            for row in rows:
                 bad.setdefault(row, []).append((name, rule, expected))
         return typed, bad
 
@@ -264,7 +303,9 @@ class Mapper:
             position=f"{root[FILE][row]}:{line}",
             raw=raw,
             rule=rule,
-            reason="; ".join(f"{column} is {shown(root[column][row])}: {expected}" for column, _, expected in problems),
+            reason="; ".join(
+                f"{column} is {shown(rows.text_at(column, row))}: {expected}" for column, _, expected in problems
+            ),
             entity=next(iter(self._feed.entities)),
             field=name,
             line=line,
@@ -303,7 +344,7 @@ class Mapper:
         rejects = []
         for row in typed[ROW].filter(later).to_list():
             raw, context = rows.raw_of(row)
-            told = ", ".join(f"{name} {shown(root[name][row])}" for name in self._feed.key)
+            told = ", ".join(f"{name} {shown(rows.text_at(name, row))}" for name in self._feed.key)
             rejects.append(
                 Reject(
                     position=f"{root[FILE][row]}:{root[LINE][row]}",
@@ -319,20 +360,18 @@ class Mapper:
             )
         return typed.filter(~later), rejects
 
-    def _tallies(self, root: pl.DataFrame, typed: pl.DataFrame) -> dict[str, Tally]:
+    def _tallies(self, typed: pl.DataFrame, bad: Mapping[int, Sequence[tuple[str, str, str]]]) -> dict[str, Tally]:
         if self._feed.control is None or typed.is_empty():
             return {}
-        cells = pl.DataFrame(
-            {
-                FILE: typed[FILE],
-                "value": typed[self._feed.control],
-                "unreadable": typed[self._feed.control].is_null() & root[self._feed.control].is_not_null(),
-            }
-        )
-        if cells[FILE][0] == cells[FILE][-1]:
-            return {cells[FILE][0]: Tally(int(cells["value"].sum() or 0), int(cells["unreadable"].sum()))}
-        sums = cells.group_by(FILE).agg(pl.col("value", "unreadable").sum())
-        return {name: Tally(int(total), int(unreadable)) for name, total, unreadable in sums.iter_rows()}
+        unreadable = [
+            row for row, problems in bad.items() if any(name == self._feed.control for name, _, _ in problems)
+        ]
+        files, values = typed[FILE], typed[self._feed.control]
+        if files[0] == files[-1]:
+            return {files[0]: Tally(int(values.sum() or 0), len(unreadable))}
+        unreadable_qty = Counter(files.gather(unreadable).to_list())
+        sums = pl.DataFrame({FILE: files, "value": values}).group_by(FILE).agg(pl.col("value").sum())
+        return {name: Tally(int(total), unreadable_qty[name]) for name, total in sums.iter_rows()}
 
     # -- levels and entities -------------------------------------------------------------------------------------------
 
@@ -365,8 +404,7 @@ class Mapper:
                     context=context,
                 )
             )
-        if bad:
-            typed = typed.filter(~pl.col(ROW).is_in(list(bad)))
+        typed = _without(typed, bad)
         personal = self._personal(items, typed, child.columns)
         beside = parents.rename({ROW: PARENT})
         typed = typed.drop(ROW).join(beside, on=PARENT, how="inner", maintain_order="left")
@@ -410,6 +448,15 @@ class Mapper:
             pl.col(_POSITION).alias("source_position"),
             *(columns[name].alias(name) for name in entity.columns),
         )
+
+
+def _without(frame: pl.DataFrame, rows: Collection[int]) -> pl.DataFrame:
+    """The other rows."""
+    if not rows:
+        return frame
+    keep = np.ones(frame.height, np.bool_)
+    keep[list(rows)] = False
+    return frame.filter(pl.Series(keep))
 
 
 def shown(value: object) -> str:

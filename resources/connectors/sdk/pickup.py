@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from resources.connectors.sdk.feed import Feed
 from resources.connectors.sdk.periods import Period
 from resources.connectors.sdk.stream import FileOutcome, PartEnd, SeenFile
@@ -240,7 +242,8 @@ def write_acknowledgement(folder: Path, file: FileOutcome) -> Path:
         "rejects": [dict(reject) for reject in file.rejects],
     }
     temporary = target.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    # With indents the standard library writes a thousand rejects in pure Python.
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     temporary.replace(target)
     return target
 
