@@ -22,7 +22,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy.dialects import postgresql
 
 from resources.errors import PermanentError
 
@@ -317,6 +316,9 @@ class PiiStore:
                 "INSERT INTO personal_value (token, kind, sealed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", records
             )
             return done.rowcount
+        # Here, since few need it: it brings every driver of Postgres that there is.
+        from sqlalchemy.dialects import postgresql
+
         rows = [{"token": token, "kind": kind, "sealed": sealed} for token, kind, sealed in records]
         connection.execute(postgresql.insert(_PERSONAL_VALUE).on_conflict_do_nothing(), rows)
         return len(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable
 from datetime import datetime
@@ -36,6 +37,16 @@ def connector_modules() -> dict[str, ModuleType]:
     return found
 
 
+def _module_of(kind: str) -> ModuleType | None:
+    """The module of a kind, without a look at the others: each brings what it reads with, and a process mostly reads one kind."""
+    name = f"{connectors.__name__}.{kind}"
+    if kind.isidentifier() and kind not in _NOT_CONNECTORS and importlib.util.find_spec(name) is not None:
+        module = importlib.import_module(name)
+        if getattr(module, "KIND", None) == kind:
+            return module
+    return connector_modules().get(kind)
+
+
 def build_connector(
     system: Any,
     *,
@@ -49,7 +60,7 @@ def build_connector(
     ``session_factory`` makes the HTTP sessions (a test gives one that answers from recordings). ``clock`` gives aware instants.
     Raises ConfigurationError when no module knows the system's kind.
     """
-    module = connector_modules().get(system.kind)
+    module = _module_of(system.kind)
     if module is None:
         raise ConfigurationError(
             f"no connector is of kind {system.kind!r}",
