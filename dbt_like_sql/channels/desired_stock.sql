@@ -29,15 +29,13 @@ different as (
         proof
     from listings
     where
-        case
-            when state = 'excluded'
-                then
-                    exclusion_reason in ('no_stock_record', 'kit_without_components')
-                    or (exclusion_reason = 'not_managed_on_channel' and expected_qty is not null)
-            when state = 'orphan' then false
-            -- A shop that sold below zero shows nothing: right where nothing is expected.
-            else coalesce(greatest(0, published_qty) <> expected_qty, true)
-        end
+        -- A shop that sold below zero shows nothing: right where nothing is expected.
+        (coalesce(greatest(0, published_qty) <> expected_qty, true) or state = 'excluded')
+        and (
+            state not in ('excluded', 'orphan')
+            or exclusion_reason in ('no_stock_record', 'kit_without_components')
+            or (exclusion_reason = 'not_managed_on_channel' and expected_qty is not null)
+        )
 ),
 
 judged as (
