@@ -15,6 +15,7 @@ import polars as pl
 
 from resources.connectors.sdk.stream import Batch, PartEnd, Reject, Stream
 from resources.contracts.entity import Entity, entities
+from resources.contracts.key_order import is_any_twice
 from resources.contracts.validation import split_by_contract
 from resources.errors import ContractBroken, Where
 from resources.landing import ExtractLanding, Landing
@@ -372,7 +373,7 @@ class Collector:
 
 
 def _has_key_twice(frame: pl.DataFrame, keys: Sequence[str]) -> bool:
-    return frame.select("system_code", *keys).hash_rows().n_unique() < frame.height
+    return is_any_twice(frame.select("system_code", *keys))
 
 
 def file_of(position: str) -> str | None:

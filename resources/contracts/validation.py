@@ -20,6 +20,7 @@ from pandera.api.polars.types import PolarsData
 from pandera.errors import SchemaError, SchemaErrors
 
 from resources.contracts.entity import Entity
+from resources.contracts.key_order import is_any_twice
 from resources.errors import ContractBroken, Where
 
 NOT_NULL, UNIQUE = "not_null", "unique"
@@ -239,7 +240,7 @@ def _duplicates(
     is_one_system = systems.eq_missing(systems[0]).all()
     varying = [name for name in key if name != "system_code" or not is_one_system]
     keyed = frame.select(varying if within is None else [*varying, within.alias(_WITHIN)])
-    if keyed.hash_rows(seed=7).n_unique() == frame.height:
+    if not is_any_twice(keyed):
         return []
     rows = keyed.with_row_index(_ROW)
     if is_refused is not None:

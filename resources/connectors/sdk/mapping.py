@@ -142,7 +142,7 @@ class Mapper:
         """Map rows of text. ``only_places``: map the groups that these `<file>:<line>` belong to, nothing else."""
         root = rows.root.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW))
         typed, bad = self._typed(root, self._feed.columns, rows.typed)
-        rejects = [self._reject(root, row, problems, rows) for row, problems in sorted(bad.items())]
+        rejects = self._refusals(root, bad, rows)
         tallies = self._tallies(typed, bad)
         typed = _without(typed, bad)
         typed, duplicates = self._without_duplicates(root, typed, rows, memory)
@@ -295,35 +295,55 @@ class Mapper:
 
     # -- refusals ------------------------------------------------------------------------------------------------------
 
-    def _reject(self, root: pl.DataFrame, row: int, problems: Sequence[tuple[str, str, str]], rows: TextRows) -> Reject:
-        raw, context = rows.raw_of(row)
-        name, rule, _ = problems[0]
-        line = root[LINE][row]
-        return Reject(
-            position=f"{root[FILE][row]}:{line}",
-            raw=raw,
-            rule=rule,
-            reason="; ".join(
-                f"{column} is {shown(rows.text_at(column, row))}: {expected}" for column, _, expected in problems
-            ),
-            entity=next(iter(self._feed.entities)),
-            field=name,
-            line=line,
-            column=rows.column_numbers.get(name),
-            context=context,
-            keys=self._keys(root, row, {column for column, _, _ in problems}),
-        )
+    def _refusals(
+        self, root: pl.DataFrame, bad: Mapping[int, Sequence[tuple[str, str, str]]], rows: TextRows
+    ) -> list[Reject]:
+        """The refusals of rows, row -> [(column, rule, what was expected)], in the order of the rows."""
+        numbers = sorted(bad)
+        key_columns = self._key_columns()
+        # Taken out at once: of a frame each cell costs as much as all of them.
+        told = root[numbers].to_dict(as_series=False) if numbers else {}
+        rejects = []
+        for place, row in enumerate(numbers):
+            raw, context = rows.raw_of(row)
+            problems = bad[row]
+            name, rule, _ = problems[0]
+            reasons = []
+            for column, _, expected in problems:
+                text = told[column][place] if column in told else rows.text_at(column, row)
+                reasons.append(f"{column} is {shown(text)}: {expected}")
+            unreadable = {column for column, _, _ in problems}
+            keys = {
+                entity: tuple(told[column][place] for column in columns)
+                for entity, columns in key_columns.items()
+                if not unreadable.intersection(columns) and all(told[column][place] is not None for column in columns)
+            }
+            line = told[LINE][place]
+            rejects.append(
+                Reject(
+                    position=f"{told[FILE][place]}:{line}",
+                    raw=raw,
+                    rule=rule,
+                    reason="; ".join(reasons),
+                    entity=next(iter(self._feed.entities)),
+                    field=name,
+                    line=line,
+                    column=rows.column_numbers.get(name),
+                    context=context,
+                    keys=keys,
+                )
+            )
+        return rejects
 
-    def _keys(self, root: pl.DataFrame, row: int, unreadable: Collection[str]) -> dict[str, tuple[str, ...]]:
-        """Entity -> key of a refused row, for the entities whose key is columns of text that can be read in it."""
-        keys = {}
+    def _key_columns(self) -> dict[str, list[str]]:
+        """Entity -> the columns its key comes from, of the entities whose key is columns of text: it is known of a refused row too."""
+        found = {}
         for name, mapping in self._feed.entities.items():
             sources = [mapping.columns.get(key) for key in self._entities[name].keys]
             columns = [source for source in sources if isinstance(source, str) and self._is_text(source)]
-            values = [root[column][row] for column in columns if column not in unreadable]
-            if mapping.rows == "root" and len(values) == len(sources) and None not in values:
-                keys[name] = tuple(values)
-        return keys
+            if mapping.rows == "root" and len(columns) == len(sources):
+                found[name] = columns
+        return found
 
     def _is_text(self, column: str) -> bool:
         return isinstance(self._feed.columns.get(column), f.TextColumn)

@@ -8,29 +8,22 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from resources.contracts.key_order import is_ascending
+
 Hashes = npt.NDArray[np.uint64]
 _LEAST_SLOTS = 1 << 12
 _FULL_SHARE = 0.75
 """Above this share of taken slots the table doubles: walking to a free one would cost more than that."""
-_FIRST_ROWS = 50
 _AT_ONCE = 1 << 14
 """Keys put at once: what is worked out for them stays in the processor's cache."""
 
 
 def repeats(keys: pl.DataFrame) -> pl.Series | None:
     """Which rows have a key that an earlier row has; None when none has."""
-    if any(_is_ascending(keys[name]) for name in keys.columns):
+    if any(is_ascending(keys[name]) for name in keys.columns):
         return None
     hashes = _hashes(keys)
     return None if hashes.n_unique() == hashes.len() else ~hashes.is_first_distinct()
-
-
-def _is_ascending(values: pl.Series) -> bool:
-    """Whether each value is greater than the one before. Most columns that are not, are not in their first rows."""
-    return all(
-        part.null_count() == 0 and bool((part.slice(1) > part.slice(0, part.len() - 1)).all())
-        for part in (values.head(_FIRST_ROWS), values)
-    )
 
 
 def _hashes(keys: pl.DataFrame) -> pl.Series:
@@ -81,7 +74,7 @@ class SeenKeys:
         ascending = [
             name
             for name, value in last.items()
-            if _is_ascending(keys[name]) and (value is None or keys[name][0] > value)
+            if is_ascending(keys[name]) and (value is None or keys[name][0] > value)
         ]
         self._last = {name: keys[name][-1] for name in ascending}
         return bool(ascending)
