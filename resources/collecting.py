@@ -26,9 +26,11 @@ MIN_ROWS = 2_500
 MOST_PERSONAL_VALUES = 30_000
 """Personal values gathered before they are kept. Tokens fall anywhere in their store: each write touches most of it, however small."""
 MOST_KEPT_MARKS = 60_000
-"""Of values that this reading has kept already: of so many at least, and of twice as many at most. They take some 80 bytes each."""
-_MARK_DIGITS = 32
-"""Of a token, as its mark: two of a billion tokens share 128 bits once in a billion billion readings."""
+"""Of values that this reading has kept already: of so many at least, and of twice as many at most. They take some 80 bytes each.
+
+A mark is Python's own keyed hash of 64 bits: of a reading with 100,000 new values, one in two billion would leave one of them out,
+which the next reading keeps.
+"""
 HEADER_REFUSED, DUPLICATE_KEY = "header_refused", "duplicate_key"
 SEALED_CONTEXT = "sealed:"
 """How the stored context of a row begins when hexadecimal digits of a sealed envelope follow."""
@@ -169,7 +171,7 @@ class Collector:
         """Those that this reading has not kept yet: customers come again, and trying to keep a value costs as much as keeping it."""
         gathered, kept, kept_before = self._personal, self._kept, self._kept_before
         for row in rows:
-            mark = int(row[0][:_MARK_DIGITS], 16)
+            mark = hash(row[0])
             if mark not in kept and mark not in kept_before:
                 gathered.setdefault(row[0], row)
 
@@ -180,7 +182,7 @@ class Collector:
         pii.put(gathered.values())
         if len(self._kept) + len(gathered) > MOST_KEPT_MARKS:
             self._kept_before, self._kept = self._kept, set()
-        self._kept.update([int(token[:_MARK_DIGITS], 16) for token in gathered])
+        self._kept.update(map(hash, gathered))
 
     def _end(self, end: PartEnd) -> None:
         self.ends[end.name] = end

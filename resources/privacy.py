@@ -185,11 +185,11 @@ class Sealer:
     def seal_each(self, values: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         """An envelope for each (data, context), as ``seal`` makes them; the random bytes are asked for once."""
         encrypt, drawn = self._cipher.encrypt, os.urandom(_NONCE_BYTES * len(values))
-        sealed = []
-        for number, (data, context) in enumerate(values):
-            nonce = drawn[number * _NONCE_BYTES : (number + 1) * _NONCE_BYTES]
-            sealed.append(_HEADER + nonce + encrypt(nonce, data, _HEADER + context))
-        return sealed
+        nonces = [drawn[start : start + _NONCE_BYTES] for start in range(0, len(drawn), _NONCE_BYTES)]
+        return [
+            _HEADER + nonce + encrypt(nonce, data, _HEADER + context)
+            for nonce, (data, context) in zip(nonces, values, strict=True)
+        ]
 
     def open(self, sealed: bytes, context: bytes = b"") -> bytes:
         """The bytes that were sealed. Raises PermanentError for another format, another key or a changed byte."""
@@ -259,7 +259,7 @@ class PiiStore:
 
     def put(self, rows: Iterable[tuple[str, str, str]]) -> int:
         """Keep (token, kind, value) rows; a token that is there already is left as it is. Returns how many were new."""
-        by_token = {token: (kind, value) for token, kind, value in rows}
+        by_token = {row[0]: row for row in rows}
         tokens = sorted(by_token)  # neighbours in the store's tree are written together
         added = 0
         with self._engine.begin() as connection:
@@ -270,8 +270,9 @@ class PiiStore:
                     known = self._known(connection, chunk)
                     chunk = [token for token in chunk if token not in known]
                 if chunk:
-                    sealed = self._sealer.seal_each([(by_token[token][1].encode(), token.encode()) for token in chunk])
-                    records = [(token, by_token[token][0], data) for token, data in zip(chunk, sealed, strict=True)]
+                    kept = [by_token[token] for token in chunk]
+                    sealed = self._sealer.seal_each([(value.encode(), token.encode()) for token, _, value in kept])
+                    records = list(zip(chunk, [kind for _, kind, _ in kept], sealed, strict=True))
                     added += self._insert_or_ignore(connection, records)
         return added
 
