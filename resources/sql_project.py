@@ -49,6 +49,8 @@ CHECK_KEYS: dict[str, frozenset[str]] = {
     "sql": frozenset({"sql"}),
 }
 COMMON_CHECK_KEYS = frozenset({"kind", "name", "severity", "description", "where"})
+EACH = "each"
+"""A check of kind sql that judges the rows of each value of these columns by themselves, in every table it reads, may say so."""
 BY_ROW = frozenset({"not_null", "accepted_values", "expression"})
 """Kinds of check that judge each row by itself."""
 MODEL_KEYS = frozenset(
@@ -69,7 +71,7 @@ class Check:
     """A promise about rows. ``query`` returns the rows that break it; severity error blocks what comes after.
 
     ``model`` is the model it is declared on; None for a check of its own in `checks/`. ``refs``: tables it reads. ``columns``,
-    ``to``, ``to_columns``: as declared, for the kinds that have them.
+    ``to``, ``to_columns``: as declared, for the kinds that have them; ``columns`` of a kind sql: those it names in `each`.
     """
 
     name: str
@@ -186,6 +188,9 @@ class SqlProject:
             for check in model.checks:
                 if check.to in self.models:
                     found.setdefault(str(check.to), set()).update(check.to_columns)
+                for ref in check.refs if check.kind == "sql" and check.columns else ():
+                    if ref in self.models and set(check.columns) <= set(self.models[ref].columns):
+                        found.setdefault(ref, set()).update(check.columns)
             for one in model.increment.slices if model.increment else ():
                 named = found.setdefault(one.rows, set())
                 named.update(one.followed_columns)
@@ -428,7 +433,7 @@ def _check_columns(
     for declared in map(_spelt_out, content.get("checks") or []):
         if not isinstance(declared, dict) or _check_name(declared) != check.name:
             continue
-        named = [declared.get("column"), *(declared.get("columns") or [])]
+        named = [declared.get("column"), *(declared.get("columns") or []), *(declared.get(EACH) or [])]
         for column in named:
             if column is not None and column not in selected:
                 mistakes.append(f"{shown}: check {check.name} names column {column}, which the model does not select")
@@ -451,7 +456,7 @@ def _read_checks(content: Any, model: str | None, path: Path, folder: Path, mist
             mistakes.append(f"{shown}: a check needs a kind, one of {', '.join(CHECK_KEYS)}; got {declared!r}")
             continue
         missing = CHECK_KEYS[kind] - set(declared)
-        unknown = set(declared) - CHECK_KEYS[kind] - COMMON_CHECK_KEYS
+        unknown = set(declared) - CHECK_KEYS[kind] - COMMON_CHECK_KEYS - ({EACH} if kind == "sql" else set())
         severity = declared.get("severity", "error")
         if missing or unknown or severity not in ("error", "warn"):
             mistakes.append(
@@ -485,7 +490,7 @@ def _read_checks(content: Any, model: str | None, path: Path, folder: Path, mist
                 model=model,
                 refs=refs,
                 path=path,
-                columns=tuple(declared.get("columns") or ()),
+                columns=tuple(declared.get("columns") or declared.get(EACH) or ()),
                 to=declared.get("to"),
                 to_columns=tuple(declared.get("to_columns") or ()),
             )

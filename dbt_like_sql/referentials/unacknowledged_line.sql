@@ -38,20 +38,16 @@ oldest as (
     left join levels on levels.as_of_at is not null
 ),
 
--- Units will leave the place that hands them over, else the one the channel ships from.
-open_lines as (
+-- Orders first: few may be open, and only their lines are needed.
+open_orders as (
     select
         orders.order_id,
-        order_lines.line_id,
-        order_lines.product_id,
-        order_lines.quantity - order_lines.cancelled_qty as quantity,
         orders.ordered_at,
         orders.status,
         coalesce(orders.location_code, channels.ships_from_code) as location_code,
         channels.kind <> 'stores' and coalesce(channels.is_order_acknowledged, false) as is_order_acknowledged,
         acknowledgements.acknowledged_at
-    from order_lines
-    inner join orders on order_lines.order_id = orders.order_id
+    from orders
     inner join channels on orders.channel_code = channels.channel_code
     cross join oldest
     left join acknowledgements
@@ -62,8 +58,6 @@ open_lines as (
         orders.status not in ('cancelled', 'failed', 'refunded')
         and orders.cancelled_at is null
         and orders.fulfilled_by = 'retailer'
-        and order_lines.product_id is not null
-        and order_lines.quantity > order_lines.cancelled_qty
         and (
             orders.ordered_at > oldest.known_until_at
             or (
@@ -75,6 +69,25 @@ open_lines as (
                 )
             )
         )
+),
+
+-- Units will leave the place that hands them over, else the one the channel ships from.
+open_lines as (
+    select
+        open_orders.order_id,
+        order_lines.line_id,
+        order_lines.product_id,
+        order_lines.quantity - order_lines.cancelled_qty as quantity,
+        open_orders.ordered_at,
+        open_orders.status,
+        open_orders.location_code,
+        open_orders.is_order_acknowledged,
+        open_orders.acknowledged_at
+    from open_orders
+    inner join order_lines on open_orders.order_id = order_lines.order_id
+    where
+        order_lines.product_id is not null
+        and order_lines.quantity > order_lines.cancelled_qty
 ),
 
 -- The book holds components, not kits.

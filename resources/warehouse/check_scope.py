@@ -8,7 +8,7 @@ sample told are always those of the whole table. Belongs here: when the changed 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -19,6 +19,7 @@ from resources.given_tables import quoted
 from resources.sql_project import DIALECT, Check, SqlProject
 from resources.warehouse.changes import IS_ADDED, Book, count_rows, log_since
 from resources.warehouse.checking import CheckResult, run_together
+from resources.warehouse.places import matching
 
 _BY_ROW = frozenset({"not_null", "accepted_values", "expression"})
 
@@ -115,6 +116,8 @@ class ScopedChecks:
         moved = {table for table, version in now.versions.items() if before.versions.get(table) != version}
         if not moved:
             return True
+        if check.kind == "sql":
+            return self._holds_for_each(check, before, moved)
         model = check.model
         if model is None or not moved <= {model, check.to}:
             return False
@@ -122,26 +125,55 @@ class ScopedChecks:
             return False
         return model not in moved or self._holds_in_changed(check, before)
 
+    def _holds_for_each(self, check: Check, before: Seen, moved: Collection[str]) -> bool:
+        """Whether the check judges each value of some columns by itself, and holds for those of the rows that went or came."""
+        if not check.columns or not all(
+            self._book.is_told_since(table, before.versions.get(table, 0)) and self._book.has_log(table, check.columns)
+            for table in moved
+        ):
+            return False
+        named = ", ".join(f'"{column}" as _k{number}' for number, column in enumerate(check.columns))
+        keys = " union ".join(
+            f"select {named} from ({log_since(table, before.versions.get(table, 0))})" for table in sorted(moved)
+        )
+        return self._holds_over(check, {table: self._among(table, check.columns, keys) for table in check.refs})
+
     def _holds_in_changed(self, check: Check, before: Seen) -> bool:
         """Whether the check may be judged by the changed keys' rows, and holds in them."""
         model = str(check.model)
         rows = self._changed.get(model)
         if rows is None or rows.version_before != before.versions.get(model):
             return False
-        increment = self._project.models[model].increment
         if check.kind == "unique":
+            increment = self._project.models[model].increment
             # Rows of two keys never stand in each other's way where the key is part of what is unique.
             if increment is None or not set(increment.key) <= set(check.columns):
-                return False
+                named = ", ".join(f'"{column}" as _k{number}' for number, column in enumerate(check.columns))
+                keys = f"select distinct {named} from {rows.table}"
+                return self._holds_over(check, {model: self._among(model, check.columns, keys, is_null_a_key=True)})
         elif check.kind not in _BY_ROW and check.kind != "relationship":
             return False
+        return self._holds_over(check, {model: rows.table})
+
+    @staticmethod
+    def _among(table: str, columns: Sequence[str], keys: str, *, is_null_a_key: bool = False) -> str:
+        """Query of the rows of a table that have the values of a query of keys in some columns."""
+        quoted_columns = [f't."{column}"' for column in columns]
+        return f"(select t.* from {quoted(table)} as t {matching(quoted_columns, f'({keys})', has_null=is_null_a_key)})"
+
+    def _holds_over(self, check: Check, instead: Mapping[str, str]) -> bool:
+        """Whether the check holds where other rows stand instead of the tables it reads; not where it reads one of them twice."""
         query = sqlglot.parse_one(check.query, dialect=DIALECT)
-        own = [table for table in query.find_all(exp.Table) if f"{table.db}.{table.name}" == model]
-        if len(own) != 1:
-            return False
-        changed = exp.to_table(rows.table, dialect=DIALECT)
-        changed.set("alias", own[0].args.get("alias"))
-        own[0].replace(changed)
+        for name, rows in instead.items():
+            own = [table for table in query.find_all(exp.Table) if f"{table.db}.{table.name}" == name]
+            if len(own) != 1:
+                return False
+            read = sqlglot.parse_one(f"select * from {rows}", dialect=DIALECT).find(exp.Subquery, exp.Table)
+            if read is None:
+                return False
+            alias = own[0].args.get("alias") or exp.TableAlias(this=exp.to_identifier(own[0].name))
+            read.set("alias", alias)
+            own[0].replace(read)
         return count_rows(self._con, f"({query.sql(dialect=DIALECT)})") == 0
 
     def _still_found(self, check: Check, before: Seen) -> bool:
@@ -149,7 +181,14 @@ class ScopedChecks:
         to, since = str(check.to), before.versions.get(str(check.to), 0)
         if not self._book.is_told_since(to, since) or not self._book.has_log(to, check.to_columns):
             return False
-        gone = f"(select * from ({log_since(to, since)}) where not {IS_ADDED})"
+        listed = ", ".join(f'"{column}"' for column in check.to_columns)
+        # Of what went from a model and came again there are as many rows as there were; a load also tells of rows that it only saw.
+        fewer = (
+            f"sum(case when {IS_ADDED} then 1 else -1 end) < 0"
+            if to in self._project.models
+            else f"not bool_and({IS_ADDED})"
+        )
+        gone = f"(select {listed} from ({log_since(to, since)}) group by {listed} having {fewer})"
         if not count_rows(self._con, gone):
             return True
         same = " and ".join(

@@ -1,26 +1,24 @@
-"""The SQL of building a model for some keys: which keys a change touches, which rows of the inputs they need, the model over those.
+"""The SQL of building a model for some keys: which rows of the inputs they need, and the model over those.
 
-Belongs here: queries, and the temporary tables that hold keys and rows. What becomes of the new rows is in `incremental`.
-A null is a key like any other.
+Belongs here: queries, and the temporary tables that hold rows. Which keys a change touches is in `touched`, what becomes of the new
+rows in `incremental`. A null is a key like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import duckdb
 from sqlglot import exp
 
 from resources.given_tables import quoted
-from resources.sql_increments import BEFORE, NOW, THIS, Increment, Slice, columns_of
+from resources.sql_increments import Increment, Slice, columns_of
 from resources.sql_project import DIALECT, SqlModel
 from resources.warehouse.changes import IS_ADDED, count_rows
 from resources.warehouse.comparing import NEW_ROWS, OLD_ROWS, added, hashed, removed
 from resources.warehouse.places import ROW_ID, matching, take, take_more
 from resources.warehouse.spoken import spoken_names
-
-KEYS = "touched_keys"
-"""Temporary table of the keys that are built anew."""
+from resources.warehouse.touched import KEYS, Touched, named
 
 
 class Slices:
@@ -40,18 +38,9 @@ class Slices:
 
     def find_keys(self, changed: Mapping[str, str], *, is_clock_moved: bool) -> int:
         """Make the table of the keys that changes touch; gives how many. ``changed``: input -> query of its log since then."""
-        queries = [
-            self._keys_of(place, one, f"select * from ({log})")
-            for table, log in changed.items()
-            for place, one in self.increment.slices_of(table)
-        ]
-        if is_clock_moved:
-            queries += [query for rule in self.increment.clock for query in self._keys_of_clock(rule.rows, rule.where)]
-        self.con.execute(f"create or replace temp table {KEYS} as {' union '.join(queries)}")
-        named = " or ".join(f"_k{number} is null" for number in range(len(self.increment.key)))
-        found = self.con.execute(f"select count(*), count(*) filter (where {named}) from {KEYS}").fetchall()[0]
-        self._has_null = bool(found[1])
-        return int(found[0])
+        touched = Touched(self.con, self.table, self.increment, clock=self.clock)
+        quantity, self._has_null = touched.find(changed, is_clock_moved=is_clock_moved)
+        return quantity
 
     def has_only_added(self, changed: Mapping[str, str]) -> bool:
         """Whether no row went of the inputs of which only new rows can be taken in."""
@@ -69,10 +58,11 @@ class Slices:
         """
         cut: dict[str, str] = {}
         read_whole = {one.rows for one in self.increment.slices if one.is_read_whole}
-        for place, one in enumerate(self.increment.slices):
+        for place, together in self._together():
+            one = together[0]
             if one.rows in read_whole:
                 continue
-            source, matched = quoted(one.rows), self._needed(one, cut)
+            source, matched = quoted(one.rows), self._needed(together, cut)
             selected = ", ".join(f't."{column}"' for column in self._spoken_of(one.rows))
             if one.rows in cut:
                 take_more(self.con, cut[one.rows], source, selected, matched)
@@ -80,6 +70,22 @@ class Slices:
                 cut[one.rows] = f"slice_{place}"
                 take(self.con, cut[one.rows], source, selected, matched)
         return cut
+
+    def _together(self) -> list[tuple[int, list[Slice]]]:
+        """The slices, each with its place; those that find rows of one input by the same columns one after the other are one."""
+        found: list[tuple[int, list[Slice]]] = []
+        for place, one in enumerate(self.increment.slices):
+            before = found[-1][1][-1] if found else None
+            if (
+                before is not None
+                and (before.rows, before.by) == (one.rows, one.by)
+                and None not in (before.of, one.of)
+                and one.rows not in (before.of, one.of)
+            ):
+                found[-1][1].append(one)
+            else:
+                found.append((place, [one]))
+        return found
 
     def _spoken_of(self, table: str) -> list[str]:
         """The columns of a table that the query, or what other slices need of it, may speak of."""
@@ -122,52 +128,16 @@ class Slices:
 
     def keep_changed_rows(self, name: str) -> None:
         """Make a temporary table of the new rows of the keys of which any row differs."""
-        key = self._named(f't."{column}"' for column in self.increment.key)
+        key = named(f't."{column}"' for column in self.increment.key)
         keys = f"({removed(key)} union {added(key)})"
         listed = ", ".join(f't."{column}"' for column in self.model.columns)
         matched = matching(self.increment.key, keys, has_null=self._has_null)
         self.con.execute(f"create or replace temp table {name} as select {listed} from {NEW_ROWS} as t {matched}")
 
-    def _needed(self, one: Slice, cut: Mapping[str, str]) -> str:
-        """The join of a slice's input, as `t`, with the keys that its rows are needed for."""
-        if one.of is None:
-            return matching(one.by, KEYS, has_null=self._has_null)
-        return matching(one.by, f"(select distinct {self._named(one.its)} from {cut[one.of]})", has_null=False)
-
-    def _keys_of(self, place: int, one: Slice, rows: str) -> str:
-        """Query of the keys that need the rows of a query of ``one.rows``. They are found by way of present rows."""
-        if one.added is not None:
-            return (
-                f"select distinct {self._named(self.increment.key)} from {self.table} as this "
-                f"where ({one.added}) and exists (select 1 from ({rows}))"
-            )
-        if one.of is None:
-            return f"select distinct {self._named(one.by)} from ({rows})"
-        if one.of == THIS:
-            same = " and ".join(f"this.{mine} = changed.{theirs}" for mine, theirs in zip(one.its, one.by, strict=True))
-            keys = self._named(f"this.{column}" for column in self.increment.key)
-            narrowed = f" and ({one.when})" if one.when else ""
-            return (
-                f"select distinct {keys} from {self.table} as this inner join ({rows}) as changed on {same}{narrowed}"
-            )
-        wanted = f"(select distinct {self._named(one.by)} from ({rows}))"
-        through = f"select t.* from {quoted(one.of)} as t {matching(one.its, wanted, has_null=False)}"
-        return " union ".join(
-            self._keys_of(earlier, other, through)
-            for earlier, other in self.increment.slices_of(one.of)
-            if earlier < place and not other.is_read_whole
-        )
-
-    def _keys_of_clock(self, rows: str, where: str) -> list[str]:
-        before, now = self.clock
-        clock = f"(select {before} as {BEFORE}, {now} as {NOW})"
-        if rows == THIS:
-            return [
-                f"select distinct {self._named(self.increment.key)} from {self.table} as this, {clock} where {where}"
-            ]
-        moved = f"select t.* from {quoted(rows)} as t, {clock} where {where}"
-        return [self._keys_of(place, one, moved) for place, one in self.increment.slices_of(rows)]
-
-    @staticmethod
-    def _named(expressions: Iterable[str]) -> str:
-        return ", ".join(f"{expression} as _k{number}" for number, expression in enumerate(expressions))
+    def _needed(self, together: Sequence[Slice], cut: Mapping[str, str]) -> str:
+        """The join of an input, as `t`, with the keys that its rows are needed for."""
+        by = together[0].by
+        keys = [f"select {named(one.its)} from {cut[one.of]}" for one in together if one.of is not None]
+        if not keys:
+            return matching(by, KEYS, has_null=self._has_null)
+        return matching(by, f"(select distinct * from ({' union all '.join(keys)}))", has_null=False)

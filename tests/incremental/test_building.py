@@ -325,7 +325,8 @@ def test_logs_hold_only_what_somebody_still_needs(
     ).fetchall()
     held = {name: con.execute(f'select count(*) from increment."{name}"').fetchall()[0][0] for (name,) in logs}
     assert "log_staging__counted" in held
-    assert set(held.values()) == {0}
+    # Those of KPIs wait for the next publication.
+    assert {rows_qty for name, rows_qty in held.items() if not name.startswith("log_kpis__")} == {0}
 
 
 @contextmanager
