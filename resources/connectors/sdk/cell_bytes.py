@@ -47,7 +47,7 @@ class Cells:
         return self.starts.size
 
     def of(self, rows: Any) -> Cells:
-        """The cells of some rows: their numbers, or a flag for each."""
+        """The cells of some rows: their numbers, a flag for each, or a slice."""
         sizes = self.sizes[rows]
         return Cells(self.buffer, self.starts[rows], sizes, int(sizes.max(initial=0)))
 
@@ -57,10 +57,9 @@ class Cells:
             raise ValueError(f"a cell of {self.longest} bytes")
         qty = max(1, -(-self.longest // _WORD))
         found = _at(self.buffer, self.starts, qty)
-        return tuple(
-            found[:, number] & _FIRST_BYTES.take(np.clip(self.sizes - number * _WORD, 0, _WORD))
-            for number in range(qty)
-        )
+        is_even = self.sizes.size > 0 and int(self.sizes.min()) == self.longest
+        sizes = self.sizes[:1] if is_even else self.sizes
+        return tuple(found[:, number] & _low_bytes(sizes - number * _WORD) for number in range(qty))
 
     def numbers(self, *, mark: str | None) -> tuple[Places, Flags]:
         """(values, whether a cell is such a number): one to eight digits, or with a ``mark`` before the last two, which is left out.
@@ -79,7 +78,7 @@ class Cells:
                 (last & np.uint64(0x000000FFFFFFFFFF)) << np.uint64(8) | last & np.uint64(0xFFFF000000000000)
             ) ^ _ZEROS
         qty = self.sizes if mark is None else self.sizes - 1
-        digits &= _LAST_BYTES.take(np.clip(qty, 0, _WORD))
+        digits &= _LAST_BYTES.take(qty, mode="clip")
         is_shaped &= ((digits + _ABOVE_NINE) | digits) & _HIGH == 0
         values = (digits * np.uint64(10) + (digits >> np.uint64(8))) & _PAIRS
         values = (values * np.uint64(100) + (values >> np.uint64(16))) & _FOURS
@@ -88,8 +87,9 @@ class Cells:
 
     def texts(self, encoding: str) -> pl.Series:
         """The cells as trimmed text; empty ones are null. Bytes are copied of short texts only: the buffer stays with long ones."""
-        odd = self._odd()
-        views = _views(self.buffer, self.starts, self.sizes, 0)
+        found = _at(self.buffer, self.starts, 2)
+        odd = self._odd(found)
+        views = _views(found, self.starts, self.sizes, 0)
         buffers = [self.buffer] if self.longest > _INLINE else []
         sizes = self.sizes
         if odd.size:
@@ -98,7 +98,8 @@ class Cells:
             texts = [text.encode() for text in told.str.strip_chars().to_list()]
             beside = padded(b"".join(texts))
             odd_sizes = np.fromiter(map(len, texts), np.int64, len(texts))
-            views[odd] = _views(beside, PAD + np.cumsum(odd_sizes) - odd_sizes, odd_sizes, len(buffers))
+            odd_starts = PAD + np.cumsum(odd_sizes) - odd_sizes
+            views[odd] = _views(_at(beside, odd_starts, 2), odd_starts, odd_sizes, len(buffers))
             buffers.append(beside)
             sizes = sizes.copy()
             sizes[odd] = odd_sizes
@@ -109,23 +110,22 @@ class Cells:
         start = int(self.starts[row])
         return self.buffer[start : start + int(self.sizes[row])]
 
-    def _odd(self) -> Places:
+    def _odd(self, first_words: Words) -> Places:
         """Rows of the cells with a byte that is not ASCII, or with a space, or what may be one, at an edge."""
         array = np.frombuffer(self.buffer, np.uint8)
-        first, last = array[self.starts], array[self.starts + self.sizes - 1]
-        is_odd = (first <= ord(" ")) | (last <= ord(" "))
-        rows, starts, sizes = None, self.starts, self.sizes
-        for at in range(0, self.longest, _WORD):
-            if at:
-                rows = np.flatnonzero(self.sizes > at)
-                starts, sizes = self.starts[rows] + at, self.sizes[rows] - at
-            word = _at(self.buffer, starts, 1)[:, 0] & _FIRST_BYTES.take(np.clip(sizes, 0, _WORD))
-            is_beyond = word & _HIGH != 0
-            if rows is None:
-                is_odd |= is_beyond
-            else:
-                is_odd[rows] |= is_beyond
+        is_odd = (array[self.starts] <= ord(" ")) | (array[self.starts + self.sizes - 1] <= ord(" "))
+        beyond = (first_words[:, 0] & _low_bytes(self.sizes)) | (first_words[:, 1] & _low_bytes(self.sizes - _WORD))
+        is_odd |= beyond & _HIGH != 0
+        for at in range(2 * _WORD, self.longest, _WORD):
+            rows = np.flatnonzero(self.sizes > at)
+            word = _at(self.buffer, self.starts[rows] + at, 1)[:, 0] & _low_bytes(self.sizes[rows] - at)
+            is_odd[rows] |= word & _HIGH != 0
         return np.flatnonzero(is_odd & (self.sizes > 0))
+
+
+def _low_bytes(sizes: Places) -> Words:
+    """Masks of so many of the lowest bytes of words; below none, and above all."""
+    return _FIRST_BYTES.take(sizes, mode="clip")
 
 
 def _at(buffer: bytes, starts: Places, qty: int) -> Words:
@@ -135,15 +135,17 @@ def _at(buffer: bytes, starts: Places, qty: int) -> Words:
     return found
 
 
-def _views(buffer: bytes, starts: Places, sizes: Places, number: int) -> Words:
-    """Texts as Arrow's views: size, and the text itself, or its first four bytes, the buffer's number and the place in it."""
-    found = _at(buffer, starts, 2)
+def _views(found: Words, starts: Places, sizes: Places, number: int) -> Words:
+    """Texts as Arrow's views: size, and the text itself, or its first four bytes, the buffer's number and the place in it.
+
+    ``found``: the first two words of each.
+    """
     views = np.empty((starts.size, 2), np.uint64)
     lengths = sizes.view(np.uint64)
     first = found[:, 0] & _FIRST_BYTES.take(np.minimum(sizes, 4))
     views[:, 0] = lengths | (first << np.uint64(32))
     rest = (found[:, 0] >> np.uint64(32)) | (found[:, 1] << np.uint64(32))
-    rest &= _FIRST_BYTES.take(np.clip(sizes - 4, 0, _WORD))
+    rest &= _low_bytes(sizes - 4)
     place = np.uint64(number) | (starts.view(np.uint64) << np.uint64(32))
     views[:, 1] = np.where(sizes <= _INLINE, rest, place)
     return views

@@ -41,12 +41,13 @@ class ColumnReader:
         texts: dict[str, pl.Series] = {}
         typed: dict[str, TypedColumn] = {}
         buffer = padded(records.piece)
+        ends = records.cell_ends(self._width)
+        ends += PAD
         for name, column in self._feed.columns.items():
             number = self._numbers[name]
-            ends = records.cell_ends(number, self._width)
-            starts = records.starts() if number == 0 else records.cell_ends(number - 1, self._width) + 1
-            sizes = ends - starts
-            cells = Cells(buffer, starts + PAD, sizes, int(sizes.max(initial=0)))
+            starts = records.starts() + PAD if number == 0 else ends[number - 1] + 1
+            sizes = ends[number] - starts
+            cells = Cells(buffer, starts, sizes, int(sizes.max(initial=0)))
             if isinstance(column, f.TextColumn | f.PersonalColumn):
                 texts[name] = self._texts(name, cells)
             else:
@@ -76,11 +77,9 @@ class ColumnReader:
     def _by_value(
         self, name: str, cells: Cells, convert: Callable[[pl.Series], pl.Series]
     ) -> tuple[pl.Series, list[int]] | None:
-        if cells.longest > PAD:
+        if cells.longest > PAD or not repeats_itself(cells):
             return None
         words = cells.words()
-        if not repeats_itself(words):
-            return None
         key = (name, len(words))
         if key not in self._vocabularies:
             self._vocabularies[key] = Vocabulary(len(words), self._encoding, lambda texts: convert(texts.alias(name)))

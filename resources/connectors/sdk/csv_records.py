@@ -5,7 +5,7 @@ A piece without quotes whose lines all have the right width is regular: the plac
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ Problem = tuple[str, str]
 """(rule, reason)"""
 MAX_RECORD_LINES = 100
 """A quoted field over more lines than this is a quote that nobody closed."""
-NEWLINE, SPACE = 10, 32
+NEWLINE = 10
+_BLOCK = 1 << 17
 
 
 @dataclass
@@ -47,10 +48,10 @@ class Records:
         """The first byte of each record."""
         return self._placed()[0]
 
-    def cell_ends(self, number: int, width: int) -> Places:
-        """Where the cell with this number, from 0, ends in each record; all are of this ``width`` and none has quotes."""
+    def cell_ends(self, width: int) -> Places:
+        """Where cells end: one row for each of the ``width`` cells that all records have; none has quotes."""
         marks, lasts = self._marked()
-        return marks.take(lasts - (width - 1 - number))
+        return marks.take(lasts + np.arange(1 - width, 1)[:, None])
 
     def cells_at(self, places: Places, width: int) -> tuple[Places, Places]:
         """(records, numbers of the cell) that these bytes stand in; what stands in no record is left out."""
@@ -129,7 +130,7 @@ def _unquoted(
     piece: bytes, array: npt.NDArray[np.uint8], first_line: int, delimiter: int, width: int
 ) -> tuple[Records, dict[int, Problem]]:
     """Each line is a record, and each delimiter parts two cells."""
-    marks = np.flatnonzero((array == delimiter) | (array == NEWLINE))
+    marks = _places(array, lambda block: (block == delimiter) | (block == NEWLINE))
     lasts = np.flatnonzero(array[marks] == NEWLINE)
     widths = np.diff(lasts, prepend=-1)
     if width > 1 and bool((widths == width).all()):
@@ -143,16 +144,6 @@ def _unquoted(
     return records, {int(n): _wrong_width(int(widths[n]), width) for n in np.flatnonzero(widths != width)}
 
 
-def has_spaces_at_the_edge(piece: bytes, delimiter: int) -> bool:
-    """Whether a cell starts or ends with a space or a tab."""
-    if b"\t" in piece or piece.startswith(b" "):
-        return True
-    # Spaces are fewer than bytes: their neighbours are looked at, not every byte. A piece ends with a newline, never with a space.
-    array = np.frombuffer(piece, np.uint8)
-    spaces = np.flatnonzero(array == SPACE)
-    return any(bool(((near == delimiter) | (near == NEWLINE)).any()) for near in (array[spaces - 1], array[spaces + 1]))
-
-
 def count_lines(data: bytes) -> int:
     """How many newlines there are: three times as fast as bytes count them."""
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == NEWLINE))
@@ -162,7 +153,7 @@ def utf8_sequences(piece: bytes) -> Places:
     """Where a byte that starts a character in UTF-8 is followed by one that goes on with it."""
     array = np.frombuffer(piece, np.uint8)
     # Smaller bytes wrap around.
-    starts = np.flatnonzero(array[:-1] - np.uint8(0xC2) <= 0xF4 - 0xC2)
+    starts = _places(array[:-1], lambda block: block - np.uint8(0xC2) <= 0xF4 - 0xC2)
     following = array[starts + 1]
     return starts[(following >= 0x80) & (following <= 0xBF)]
 
@@ -185,6 +176,12 @@ def cut_at_record(data: bytes, delimiter: int, quote: int | None) -> int:
     while (end := _one_record(data, at, delimiter, quote, is_all=False)[0]) >= 0:
         at = end + 1
     return at
+
+
+def _places(array: npt.NDArray[np.uint8], is_one: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.bool_]]) -> Places:
+    """Where bytes are of a kind. Looked for in blocks that stay in the processor's cache: twice as fast."""
+    found = [np.flatnonzero(is_one(array[start : start + _BLOCK])) + start for start in range(0, array.size, _BLOCK)]
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def _newlines(piece: bytes) -> Places:

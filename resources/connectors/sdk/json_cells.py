@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -17,12 +18,12 @@ import numpy as np
 import polars as pl
 
 from resources.connectors.sdk.feed import Feed
-from resources.connectors.sdk.mapping import CHILD_PLACE, ITEM, PARENT
+from resources.connectors.sdk.mapping import ITEM, PARENT
 
 _NOTHING = type(None)
 _COLUMNS_FROM_BYTES = 16 << 10
 """Decoding to columns costs some 0.3 ms before the first line."""
-_SAMPLED_LINES = 30
+_SAMPLED_LINES, _LEAST_SAMPLED_LINES, _SAMPLED_EACH_BYTES = 30, 4, 8 << 10
 _NO_NUMBER = re.compile(rb"[:,\[]\s*-?(NaN|Inf)")
 
 
@@ -31,7 +32,7 @@ class DecodedLines:
     """Lines that are all rows, as columns of text: declared columns, and the items of nested lists with their place."""
 
     size: int
-    columns: Mapping[str, pl.Series]
+    columns: pl.DataFrame
     items: Mapping[str, pl.DataFrame]
 
 
@@ -44,20 +45,16 @@ class JsonRows:
         # Two nested lists may be read from one path.
         paths = {path: _struct(names) for path, names in self._children.values()}
         self._is_plain = len(paths) == len(self._children) and not paths.keys() & set(self._names)
-        self._decoder = msgspec.json.Decoder(_struct(self._names, paths))
+        self._decoder = msgspec.json.Decoder(_struct(self._names, tuple(paths.items())))
         self._sampler = msgspec.json.Decoder(dict[str, Any])
 
     def decode_lines(self, raw: bytes) -> DecodedLines | None:
         """The rows of ended lines that are all well formed; None when one may not be: then each must be looked at."""
-        try:
-            # What is not declared is skipped unread, so that it is not known to be UTF-8 otherwise.
-            text = pl.Series([raw], dtype=pl.Binary).cast(pl.String)
-        except pl.exceptions.PolarsError:
-            return None
-        if not self._is_plain:
+        # What is not declared is skipped unread, so that it is not known to be UTF-8 otherwise.
+        if not self._is_plain or not _is_utf8(raw):
             return None
         # Numbers that JSON does not know: only the decoding to columns would take them, where they are not declared.
-        is_odd = bool(text.str.contains_any(["NaN", "Inf"]).any()) and _NO_NUMBER.search(raw)
+        is_odd = (b"NaN" in raw or b"Inf" in raw) and _NO_NUMBER.search(raw)
         return (None if is_odd else self._to_columns(raw)) or self._to_structs(raw)
 
     # -- to columns ----------------------------------------------------------------------------------------------------
@@ -89,10 +86,10 @@ class JsonRows:
             return None
         frames = {}
         for child, (path, names) in self._children.items():
-            data = {name: _text(name, items[path].field(name)) for name in names}
+            data = _trimmed([_text(name, items[path].field(name)) for name in names])
             sizes = np.diff(lists[path].offsets.to_numpy())
             frames[child] = _with_item_places(data, sizes.astype(np.int64))
-        return DecodedLines(table.num_rows, {name: _text(name, found[name]) for name in self._names}, frames)
+        return DecodedLines(table.num_rows, _trimmed([_text(name, found[name]) for name in self._names]), frames)
 
     @property
     def _paths(self) -> list[str]:
@@ -101,7 +98,8 @@ class JsonRows:
     def _sampled_kinds(self, raw: bytes) -> dict[tuple[str, str], type] | None:
         """(path of the list or nothing, column) -> str or int, as some of the lines have it; None when one has another kind."""
         kinds: dict[tuple[str, str], type] = {}
-        step = max(1, len(raw) // _SAMPLED_LINES)
+        sampled = max(_LEAST_SAMPLED_LINES, min(_SAMPLED_LINES, len(raw) // _SAMPLED_EACH_BYTES))
+        step = max(1, len(raw) // sampled)
         starts = {0, *(raw.find(b"\n", at) + 1 for at in range(0, len(raw), step))} - {len(raw)}
         try:
             rows = [self._sampler.decode(raw[start : raw.find(b"\n", start)]) for start in starts]
@@ -158,48 +156,65 @@ def text_of(value: Any) -> str | None:
     return msgspec.json.encode(value).decode()
 
 
-def _with_item_places(data: Mapping[str, pl.Series], sizes: Any) -> pl.DataFrame:
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        return raw.isascii() or bool(raw.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _with_item_places(data: pl.DataFrame, sizes: Any) -> pl.DataFrame:
     """Items with the index of their row and their number in it; ``sizes``: how many items each row has."""
     starts = np.cumsum(sizes) - sizes
     parents = pl.Series(PARENT, np.repeat(np.arange(sizes.size), sizes), dtype=pl.Int64)
     numbers = np.arange(1, int(sizes.sum()) + 1) - np.repeat(starts, sizes)
-    place = {PARENT: parents, ITEM: pl.Series(ITEM, numbers, dtype=pl.Int64)}
-    return pl.DataFrame({**data, **place}, schema={**dict.fromkeys(data, pl.String), **CHILD_PLACE})
+    return data.hstack([parents, pl.Series(ITEM, numbers, dtype=pl.Int64)])
 
 
-def _struct(names: Sequence[str], lists: Mapping[str, type] | None = None) -> type[msgspec.Struct]:
+@lru_cache(maxsize=256)
+def _struct(names: tuple[str, ...], lists: tuple[tuple[str, type], ...] = ()) -> type[msgspec.Struct]:
+    """Kept: a till leaves a small file an hour, and making the classes takes as long as reading one."""
     fields: list[Any] = [(f"cell{place}", Any, None) for place in range(len(names))]
     rename = {f"cell{place}": name for place, name in enumerate(names)}
-    for place, (path, item) in enumerate((lists or {}).items()):
+    for place, (path, item) in enumerate(lists):
         fields.append((f"list{place}", list[item], msgspec.field(default_factory=list)))  # type: ignore[valid-type]
         rename[f"list{place}"] = path
     return msgspec.defstruct("Row", fields, rename=rename, gc=False)
 
 
-def _columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, pl.Series]:
-    return {name: _column(name, [getattr(row, f"cell{place}") for row in rows]) for place, name in enumerate(names)}
+def _columns(rows: Sequence[Any], names: Sequence[str]) -> pl.DataFrame:
+    return _trimmed([_column(name, [getattr(row, f"cell{place}") for row in rows]) for place, name in enumerate(names)])
 
 
 def _column(name: str, values: list[Any]) -> pl.Series:
+    """A column of JSON values as text, not trimmed yet."""
     kinds = set(map(type, values)) - {_NOTHING}
     if kinds <= {str}:
-        return _trimmed(pl.Series(name, values, dtype=pl.String))
+        return pl.Series(name, values, dtype=pl.String)
     if kinds == {int}:
         try:
-            return pl.Series(name, values, dtype=pl.Int64).cast(pl.String)
+            return pl.Series(name, values, dtype=pl.Int64)
         except (OverflowError, TypeError):
             pass  # larger than 64 bits: below
     return pl.Series(name, [text_of(value) for value in values], dtype=pl.String)
 
 
 def _text(name: str, cells: Any) -> pl.Series:
-    """A column of texts or whole numbers as text."""
+    """A column of texts or whole numbers, not trimmed yet."""
     found = pl.from_arrow(cells)
     if not isinstance(found, pl.Series):
         raise TypeError(f"{name}: not one column")
-    return _trimmed(found.alias(name)) if found.dtype == pl.String else found.cast(pl.String).alias(name)
+    return found.alias(name)
 
 
-def _trimmed(texts: pl.Series) -> pl.Series:
-    trimmed = texts.str.strip_chars()
-    return trimmed.set(trimmed == "", None)
+def _trimmed(columns: Sequence[pl.Series]) -> pl.DataFrame:
+    """Columns as text, in one query for all: a file may have few rows, and a query costs as much as thousands of them."""
+    frame = pl.DataFrame(columns)
+    return frame.select_seq(_as_text(name, is_text=dtype == pl.String) for name, dtype in frame.schema.items())
+
+
+@lru_cache(maxsize=1024)
+def _as_text(name: str, *, is_text: bool) -> pl.Expr:
+    trimmed = pl.col(name).str.strip_chars()
+    # What is empty is null.
+    return pl.when(trimmed != "").then(trimmed).alias(name) if is_text else pl.col(name).cast(pl.String)

@@ -59,7 +59,7 @@ def _is_row_per_line(raw: bytes, rows_qty: int) -> bool:
 def _whole_piece(raw: bytes, rows: DecodedLines, first_line: int, identity: FileIdentity) -> Piece:
     """A piece whose lines are all rows."""
     lines = pl.int_range(first_line, first_line + rows.size, dtype=pl.Int64, eager=True)
-    root = with_place(pl.DataFrame(rows.columns), lines, identity)
+    root = with_place(rows.columns, lines, identity)
 
     @cache
     def texts() -> list[bytes]:

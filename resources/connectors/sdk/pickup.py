@@ -29,7 +29,6 @@ from resources.connectors.sdk.text_rows import FileIdentity
 
 MARKER, ACKNOWLEDGEMENTS = ".done", "ack"
 _STAMP = "%Y%m%d%H%M%S"
-_HASH_BYTES = 1 << 20
 GAP = "sequence gap in"
 """How a fault about numbers that never came begins."""
 
@@ -270,11 +269,8 @@ def _marker(path: Path) -> tuple[Marker, str]:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_HASH_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _absent(numbers: set[int]) -> list[int]:

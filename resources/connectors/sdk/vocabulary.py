@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from resources.connectors.sdk.cell_bytes import Flags, Places, Words
+from resources.connectors.sdk.cell_bytes import Cells, Flags, Places, Words
 
 Codes = npt.NDArray[np.uint32]
 MOST_VALUES = 1 << 15
 _LEAST_SLOTS = 1 << 12
 _SLOTS_PER_VALUE = 8
 _LEARNT_AT_ONCE = 2_048
-_SAMPLE_ROWS = 1_000
+_SAMPLE_ROWS = 500
 _DISTINCT_SHARE = 0.5
 """Of the sample; a column of codes, rates or days repeats itself more than that."""
 _FACTORS = [
@@ -127,8 +127,8 @@ class Vocabulary:
         return found
 
 
-def repeats_itself(words: tuple[Words, ...]) -> bool:
-    """Whether a column repeats itself, by a sample of it."""
-    step = max(1, words[0].size // _SAMPLE_ROWS)
-    sample = list(zip(*(word[::step].tolist() for word in words), strict=True))
+def repeats_itself(cells: Cells) -> bool:
+    """Whether a column of cells that fit into words repeats itself, by a sample of it."""
+    words = cells.of(slice(None, None, max(1, len(cells) // _SAMPLE_ROWS))).words()
+    sample = list(zip(*(word.tolist() for word in words), strict=True))
     return len(set(sample)) < max(2, len(sample) * _DISTINCT_SHARE)
