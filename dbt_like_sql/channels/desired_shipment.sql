@@ -29,6 +29,27 @@ late_numbers as (
     select 7 * 86400 as window_s
 ),
 
+-- Few orders are on their way to a web shop's buyer: what is asked of all that was ever sent is asked of theirs alone.
+open_orders as (
+    select orders.order_id
+    from orders
+    inner join sales_channels
+        on orders.channel_code = sales_channels.channel_code and orders.system_code = sales_channels.system_code
+),
+
+open_parts as (
+    select
+        parts.order_id,
+        parts.part_kind,
+        parts.part_status,
+        parts.exclusion_reason,
+        parts.units,
+        parts.shipment_id,
+        parts.done_at
+    from parts
+    inner join open_orders on parts.order_id = open_orders.order_id
+),
+
 handed_over as (
     select
         order_id,
@@ -41,19 +62,19 @@ handed_over as (
             end
         ) as bigint) as waiting_units,
         max(case when part_status = 'done' then done_at end) as last_done_at
-    from parts
+    from open_parts
     group by order_id
 ),
 
 parcels as (
     select distinct
-        parts.order_id,
-        parts.shipment_id,
-        parts.done_at,
+        open_parts.order_id,
+        open_parts.shipment_id,
+        open_parts.done_at,
         shipments.tracking_number
-    from parts
-    inner join shipments on parts.shipment_id = shipments.shipment_id
-    where parts.part_kind = 'shipment' and parts.part_status = 'done' and shipments.tracking_number is not null
+    from open_parts
+    inner join shipments on open_parts.shipment_id = shipments.shipment_id
+    where open_parts.part_kind = 'shipment' and open_parts.part_status = 'done' and shipments.tracking_number is not null
 ),
 
 last_parcels as (

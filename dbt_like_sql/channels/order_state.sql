@@ -1,5 +1,7 @@
 with standings as (
     select * from channels.order_standing
+    -- Nearly all are accepted, and need nothing any more.
+    where is_accepted is null or not is_accepted or acknowledged_at is null
 ),
 
 run_clock as (
