@@ -87,8 +87,7 @@ class JsonRows:
         frames = {}
         for child, (path, names) in self._children.items():
             data = _trimmed([_text(name, items[path].field(name)) for name in names])
-            sizes = np.diff(lists[path].offsets.to_numpy())
-            frames[child] = _with_item_places(data, sizes.astype(np.int64))
+            frames[child] = _with_item_places(data, _sizes(lists[path]))
         return DecodedLines(table.num_rows, _trimmed([_text(name, found[name]) for name in self._names]), frames)
 
     @property
@@ -161,6 +160,11 @@ def _is_utf8(raw: bytes) -> bool:
         return raw.isascii() or bool(raw.decode())
     except UnicodeDecodeError:
         return False
+
+
+def _sizes(lists: Any) -> Any:
+    """How many items each list has. By way of polars: of its own arrays pyarrow makes numpy's only with all of pandas imported."""
+    return np.diff(pl.Series(lists.offsets).to_numpy()).astype(np.int64)
 
 
 def _with_item_places(data: pl.DataFrame, sizes: Any) -> pl.DataFrame:
