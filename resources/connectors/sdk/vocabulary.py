@@ -15,9 +15,9 @@ MOST_VALUES = 1 << 15
 _LEAST_SLOTS = 1 << 12
 _SLOTS_PER_VALUE = 8
 _LEARNT_AT_ONCE = 2_048
-_SAMPLE_ROWS = 500
-_DISTINCT_SHARE = 0.5
-"""Of the sample; a column of codes, rates or days repeats itself more than that."""
+_SAMPLE_ROWS = 1_000
+_ROWS_PER_VALUE = 4
+"""A column where a value stands less often is not worth its table."""
 _FACTORS = [
     np.uint64(0x9E3779B97F4A7C15),
     np.uint64(0xC2B2AE3D27D4EB4F),
@@ -131,4 +131,7 @@ def repeats_itself(cells: Cells) -> bool:
     """Whether a column of cells that fit into words repeats itself, by a sample of it."""
     words = cells.of(slice(None, None, max(1, len(cells) // _SAMPLE_ROWS))).words()
     sample = list(zip(*(word.tolist() for word in words), strict=True))
-    return len(set(sample)) < max(2, len(sample) * _DISTINCT_SHARE)
+    again = len(sample) - len(set(sample))
+    # Of so many values a sample would show so many twice (the birthday paradox); a sample of them all shows it by itself.
+    most = min(MOST_VALUES // 2, len(cells) // _ROWS_PER_VALUE)
+    return again > len(sample) / 2 or again * 2 * most > len(sample) ** 2
