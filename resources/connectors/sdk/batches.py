@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, TypeVar
 
 import polars as pl
@@ -43,9 +44,11 @@ def batches(
 
 def entity_frame(entity: str, frame: pl.DataFrame) -> pl.DataFrame:
     """The entity's columns in their stored order plus ``source_position``, in their types. Missing columns are a mistake of the caller."""
+    return frame.select_seq(_columns(entity))
+
+
+@cache
+def _columns(entity: str) -> tuple[pl.Expr, ...]:
     declared = entities()[entity]
     types = declared.polars_schema
-    return frame.select_seq(
-        *[pl.col(name).cast(types[name]) for name in declared.columns],
-        pl.col("source_position"),
-    )
+    return (*(pl.col(name).cast(types[name]) for name in declared.columns), pl.col("source_position"))

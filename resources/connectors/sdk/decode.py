@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -189,6 +190,11 @@ class Field:
     rule: str = ""
     expected: str = ""
 
+    @cached_property
+    def marked(self) -> pl.Expr:
+        """The converted column under a name that cannot be its source's."""
+        return self.expr.alias(f"={self.name}")
+
 
 def money(name: str, source: str | None = None) -> Field:
     """Decimal text -> minor units of the row's ``currency_code``, exactly, half up; empty text is null.
@@ -329,7 +335,7 @@ def convert(
     """
     checked = [field for field in fields if field.source is not None]
     # One after the other here and below: over some thousand rows, handing expressions to other threads costs more than they do.
-    wide = _with_divisor(frame).with_columns_seq(*[field.expr.alias(f"={field.name}") for field in fields])
+    wide = _with_divisor(frame).with_columns_seq([field.marked for field in fields])
 
     def flag(field: Field) -> pl.Expr:
         # a zero date is no mistake: it says "never", so it must not be taken for a text that cannot be read
@@ -363,10 +369,9 @@ def convert(
                 )
             wide = wide.filter(~is_bad)
     replaced = {field.name for field in fields}
-    good = wide.select_seq(
-        *[pl.col(name) for name in frame.columns if name not in replaced],
-        *[pl.col(f"={field.name}").alias(field.name) for field in fields],
-    )
+    kept = [name for name in frame.columns if name not in replaced]
+    good = wide.select_seq(kept + [f"={field.name}" for field in fields])
+    good.columns = kept + [field.name for field in fields]
     return good, rejects
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -59,7 +60,7 @@ ORDER_TAGS = frozenset(
         "_replaces_return",
     }
 )
-_FEES, _PICKUP, _TRACKING = "=fees", "=pickup", "=tracking"
+_FEES, _PICKUP, _TRACKING = "#fees", "#pickup", "#tracking"
 LINE_TAGS = frozenset({"_cancelled_qty", "_cancel_reason", "_cancelled_at_gmt"})
 
 _ORDER = {
@@ -216,32 +217,8 @@ def to_batch(
     raw_text = RawText(pages, DECODER)
     columns: list[_Columns] = [page.extra["columns"] for page in pages]
     raw_orders = _order_table(columns)
-    orders, order_rejects = convert(
-        raw_orders,
-        [
-            money("total"),
-            money("total_tax"),
-            money("shipping_total"),
-            money("shipping_tax"),
-            money("fees"),
-            *[
-                utc_instant(name)
-                for name in (
-                    "date_created_gmt",
-                    "date_modified_gmt",
-                    "date_paid_gmt",
-                    "date_completed_gmt",
-                    "_cancelled_at_gmt",
-                    "_promised_ship_by_gmt",
-                    "_available_from_gmt",
-                )
-            ],
-            clean_text("number"),
-        ],
-        entity="order",
-        raw_text=raw_text,
-    )
-    orders = orders.with_columns(_our_status(statuses).alias("our_status"))
+    orders, order_rejects = convert(raw_orders, _order_fields(), entity="order", raw_text=raw_text)
+    orders = orders.with_columns_seq(_our_status(frozenset(statuses.items())).alias("our_status"))
     is_unknown = ~orders["status"].is_in(list(statuses))
     unknown.update(orders.filter(is_unknown)["status"].to_list())
     raw_lines = _line_table(columns, raw_orders)
@@ -252,12 +229,33 @@ def to_batch(
         received_qty=sum(page.decoded.received_qty for page in pages),
         raw=[(page.name, page.body) for page in pages],
         frames={
-            "order": entity_frame("order", _order_frame(orders, channel_code)),
+            "order": entity_frame("order", orders.select_seq(_order_columns(channel_code))),
             "order_line": entity_frame("order_line", lines),
         },
         rejects=[*shape_rejects(pages, entity="order"), *order_rejects, *line_rejects],
         personal=_personal(columns, raw_orders, orders),
         raw_at=lambda position: (raw_text(position), ""),
+    )
+
+
+@cache
+def _order_fields() -> tuple[Field, ...]:
+    # Here and below: made once, since making the expressions of a batch takes as long as a thousand rows of it.
+    return (
+        *(money(name) for name in ("total", "total_tax", "shipping_total", "shipping_tax", "fees")),
+        *(
+            utc_instant(name)
+            for name in (
+                "date_created_gmt",
+                "date_modified_gmt",
+                "date_paid_gmt",
+                "date_completed_gmt",
+                "_cancelled_at_gmt",
+                "_promised_ship_by_gmt",
+                "_available_from_gmt",
+            )
+        ),
+        clean_text("number"),
     )
 
 
@@ -267,11 +265,12 @@ def status_of(status: str, statuses: Mapping[str, str], paid_at: str | None, com
         {"status": [status], "date_completed_gmt": [completed_at], "date_paid_gmt": [paid_at]},
         schema=dict.fromkeys(("status", "date_completed_gmt", "date_paid_gmt"), pl.String),
     )
-    ours: str = row.select(_our_status(statuses)).item()
+    ours: str = row.select(_our_status(frozenset(statuses.items()))).item()
     return ours
 
 
-def _our_status(statuses: Mapping[str, str]) -> pl.Expr:
+@lru_cache
+def _our_status(statuses: frozenset[tuple[str, str]]) -> pl.Expr:
     told_by_dates = (
         pl.when(pl.col("date_completed_gmt").is_not_null())
         .then(pl.lit("shipped"))
@@ -348,14 +347,15 @@ def _fees(order: Order) -> str:
     return f"{sign}{digits[:-8]}.{digits[-8:]}"
 
 
-def _order_frame(orders: pl.DataFrame, channel_code: str) -> pl.DataFrame:
+@lru_cache
+def _order_columns(channel_code: str) -> tuple[pl.Expr, ...]:
     status = pl.col("our_status")
     is_cancelled = status == "cancelled"
     country = pl.coalesce(
         pl.when(pl.col("shipping.country") != "").then("shipping.country"),
         pl.when(pl.col("billing.country") != "").then("billing.country"),
     )
-    return orders.select_seq(
+    return (
         pl.col("id").cast(pl.String).alias("order_external_id"),
         pl.lit(channel_code).alias("channel_code"),
         pl.coalesce("number", pl.col("id").cast(pl.String)).alias("order_number"),
@@ -373,14 +373,14 @@ def _order_frame(orders: pl.DataFrame, channel_code: str) -> pl.DataFrame:
         .then(pl.coalesce("_cancel_reason", "_etalon_cancel_reason", pl.lit("customer")))
         .alias("cancel_reason"),
         status.alias("status"),
-        "currency_code",
+        pl.col("currency_code"),
         pl.col("total").alias("total_minor"),
         pl.col("total_tax").alias("tax_minor"),
         (pl.col("shipping_total") + pl.col("shipping_tax")).alias("shipping_minor"),
         pl.col("fees").alias("fee_minor"),
         pl.lit(0, pl.Int64).alias("discount_minor"),
         pl.when(pl.col("customer_id") != 0).then(pl.col("customer_id").cast(pl.String)).alias("customer_external_id"),
-        "email_token",
+        pl.col("email_token"),
         country.alias("country_code"),
         pl.when(pl.col("_pickup_location").is_not_null() | pl.col("is_pickup"))
         .then(pl.lit("pickup"))
@@ -390,43 +390,48 @@ def _order_frame(orders: pl.DataFrame, channel_code: str) -> pl.DataFrame:
         pl.col("_promised_ship_by_gmt").alias("promised_ship_by_at"),
         pl.col("_available_from_gmt").alias("available_from_at"),
         pl.col("_replaces_return").alias("replaces_return_id"),
-        "tracking_number",
+        pl.col("tracking_number"),
         pl.col("date_modified_gmt").alias("updated_at"),
-        "source_position",
+        pl.col("source_position"),
     )
 
 
 def _lines(table: pl.DataFrame, raw_text: RawText) -> tuple[pl.DataFrame, list[Reject]]:
-    good, rejects = convert(
-        table.with_columns(plain_text(table["name"]).alias("name")),
-        [
-            money("subtotal"),
-            money("subtotal_tax"),
-            money("total"),
-            money("total_tax"),
-            utc_instant("_cancelled_at_gmt"),
-            Field(
-                "cancelled_qty",
-                pl.col("_cancelled_qty").str.to_integer(strict=False),
-                "_cancelled_qty",
-                "number",
-                "a whole number of units",
-            ),
-            clean_text("sku"),
-        ],
-        entity="order_line",
-        raw_text=raw_text,
-        is_root=False,
+    named = table.with_columns_seq(plain_text(table["name"]).alias("name"))
+    good, rejects = convert(named, _line_fields(), entity="order_line", raw_text=raw_text, is_root=False)
+    return good.select_seq(_line_columns()), rejects
+
+
+@cache
+def _line_fields() -> tuple[Field, ...]:
+    return (
+        money("subtotal"),
+        money("subtotal_tax"),
+        money("total"),
+        money("total_tax"),
+        utc_instant("_cancelled_at_gmt"),
+        Field(
+            "cancelled_qty",
+            pl.col("_cancelled_qty").str.to_integer(strict=False),
+            "_cancelled_qty",
+            "number",
+            "a whole number of units",
+        ),
+        clean_text("sku"),
     )
+
+
+@cache
+def _line_columns() -> tuple[pl.Expr, ...]:
     gross = pl.col("subtotal") + pl.col("subtotal_tax")
     is_short = pl.col("cancelled_qty").fill_null(0) > 0
-    return good.select_seq(
+    return (
         pl.col("order_id").cast(pl.String).alias("order_external_id"),
         pl.col("id").cast(pl.String).alias("line_external_id"),
         item_id("product_id", "variation_id").alias("product_external_id"),
-        "sku",
-        "name",
-        "quantity",
+        pl.col("sku"),
+        pl.col("name"),
+        pl.col("quantity"),
         pl.col("cancelled_qty").fill_null(0),
         pl.when(is_short).then(pl.coalesce("_cancel_reason", pl.lit("customer"))).alias("cancel_reason"),
         pl.when(is_short).then("_cancelled_at_gmt").alias("cancelled_at"),
@@ -437,5 +442,5 @@ def _lines(table: pl.DataFrame, raw_text: RawText) -> tuple[pl.DataFrame, list[R
         .alias("unit_price_minor"),
         pl.lit(0, pl.Int64).alias("manual_discount_minor"),
         pl.lit(None, pl.String).alias("return_reference"),
-        "source_position",
-    ), rejects
+        pl.col("source_position"),
+    )
