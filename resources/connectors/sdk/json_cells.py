@@ -7,7 +7,7 @@ does not name is not even built.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -24,6 +24,7 @@ _NOTHING = type(None)
 _COLUMNS_FROM_BYTES = 16 << 10
 """Decoding to columns costs some 0.3 ms before the first line."""
 _SAMPLED_LINES, _LEAST_SAMPLED_LINES, _SAMPLED_EACH_BYTES = 30, 4, 8 << 10
+_MANY_BYTES, _MANY_CELLS, _BLOCK, _BEYOND_ASCII = 64 << 10, 2_000, 1 << 17, 0x80
 _NO_NUMBER = re.compile(rb"[:,\[]\s*-?(NaN|Inf)")
 
 
@@ -54,7 +55,7 @@ class JsonRows:
         if not self._is_plain or not _is_utf8(raw):
             return None
         # Numbers that JSON does not know: only the decoding to columns would take them, where they are not declared.
-        is_odd = (b"NaN" in raw or b"Inf" in raw) and _NO_NUMBER.search(raw)
+        is_odd = _may_hold_no_number(raw) and _NO_NUMBER.search(raw)
         return (None if is_odd else self._to_columns(raw)) or self._to_structs(raw)
 
     # -- to columns ----------------------------------------------------------------------------------------------------
@@ -86,9 +87,9 @@ class JsonRows:
             return None
         frames = {}
         for child, (path, names) in self._children.items():
-            data = _trimmed([_text(name, items[path].field(name)) for name in names])
+            data = _of_cells({name: items[path].field(name) for name in names})
             frames[child] = _with_item_places(data, _sizes(lists[path]))
-        return DecodedLines(table.num_rows, _trimmed([_text(name, found[name]) for name in self._names]), frames)
+        return DecodedLines(table.num_rows, _of_cells({name: found[name] for name in self._names}), frames)
 
     @property
     def _paths(self) -> list[str]:
@@ -156,10 +157,36 @@ def text_of(value: Any) -> str | None:
 
 
 def _is_utf8(raw: bytes) -> bool:
+    if raw.isascii():
+        return True
+    if len(raw) < _MANY_BYTES:
+        try:
+            return bool(raw.decode())
+        except UnicodeDecodeError:
+            return False
+    import pyarrow as pa
+
+    places = pa.py_buffer(np.array([0, len(raw)], np.int64))
     try:
-        return raw.isascii() or bool(raw.decode())
-    except UnicodeDecodeError:
+        # Ten times as fast as decoding, and nothing is copied.
+        pa.LargeStringArray.from_buffers(1, places, pa.py_buffer(raw)).validate(full=True)
+    except pa.ArrowInvalid:
         return False
+    return True
+
+
+def _may_hold_no_number(raw: bytes) -> bool:
+    """Whether `NaN` or `Inf` may stand in there: told by two of their bytes, which is quicker than to look for them."""
+    if len(raw) < _MANY_BYTES:
+        return b"NaN" in raw or b"Inf" in raw
+    array = np.frombuffer(raw, np.uint8)
+    for start in range(0, array.size, _BLOCK):
+        first, second = array[start : start + _BLOCK], array[start + 1 : start + _BLOCK + 1]
+        first = first[: second.size]
+        is_one = ((first == ord("a")) & (second == ord("N"))) | ((first == ord("I")) & (second == ord("n")))
+        if is_one.any():
+            return True
+    return False
 
 
 def _sizes(lists: Any) -> Any:
@@ -203,6 +230,30 @@ def _column(name: str, values: list[Any]) -> pl.Series:
     return pl.Series(name, [text_of(value) for value in values], dtype=pl.String)
 
 
+def _of_cells(columns: Mapping[str, Any]) -> pl.DataFrame:
+    """Arrow's columns of texts or whole numbers, as trimmed text."""
+    texts = [_text(name, cells) for name, cells in columns.items()]
+    return _trimmed(texts, [name for name, cells in columns.items() if _is_trim(cells)])
+
+
+def _is_trim(cells: Any) -> bool:
+    """Whether no text of a long column is empty, or starts or ends with a space or what may be one: two bytes of each tell."""
+    import pyarrow as pa
+
+    if len(cells) < _MANY_CELLS or not pa.types.is_string(cells.type):
+        return False
+    _, places, data = cells.buffers()
+    if data is None:
+        return bool(cells.null_count == len(cells))
+    ends = np.frombuffer(places, np.int32)[cells.offset : cells.offset + len(cells) + 1]
+    is_there = ends[1:] > ends[:-1]
+    if len(cells) - np.count_nonzero(is_there) != cells.null_count:
+        return False
+    array = np.frombuffer(data, np.uint8)
+    first, last = array[ends[:-1][is_there]], array[ends[1:][is_there] - 1]
+    return not any(((edge <= ord(" ")) | (edge >= _BEYOND_ASCII)).any() for edge in (first, last))
+
+
 def _text(name: str, cells: Any) -> pl.Series:
     """A column of texts or whole numbers, not trimmed yet."""
     found = pl.from_arrow(cells)
@@ -211,10 +262,16 @@ def _text(name: str, cells: Any) -> pl.Series:
     return found.alias(name)
 
 
-def _trimmed(columns: Sequence[pl.Series]) -> pl.DataFrame:
-    """Columns as text, in one query for all: a file may have few rows, and a query costs as much as thousands of them."""
+def _trimmed(columns: Sequence[pl.Series], trim: Collection[str] = ()) -> pl.DataFrame:
+    """Columns as text, in one query for all: a file may have few rows, and a query costs as much as thousands of them.
+
+    ``trim``: those that are trimmed already.
+    """
     frame = pl.DataFrame(columns)
-    return frame.select_seq(_as_text(name, is_text=dtype == pl.String) for name, dtype in frame.schema.items())
+    return frame.select_seq(
+        pl.col(name) if name in trim else _as_text(name, is_text=dtype == pl.String)
+        for name, dtype in frame.schema.items()
+    )
 
 
 @lru_cache(maxsize=1024)
