@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from resources.bulk import many_objects
 from resources.connectors.sdk.stream import Batch, PartEnd, Reject, Stream
 from resources.contracts.entity import Entity, entities
 from resources.contracts.key_order import is_any_twice
@@ -189,6 +190,7 @@ class Collector:
         if end.outcome == "refused" and end.name in self.parts:
             self._landing.discard_canonical(self.parts.pop(end.name).files)
 
+    @many_objects()
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         if not waiting:

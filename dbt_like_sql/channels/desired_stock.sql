@@ -29,8 +29,9 @@ different as (
         proof
     from listings
     where
-        -- A shop that sold below zero shows nothing: right where nothing is expected.
-        (coalesce(greatest(0, published_qty) <> expected_qty, true) or state = 'excluded')
+        -- One that holds the very number expected is right, and so is one below zero where nothing is expected: it shows nothing.
+        published_qty is distinct from expected_qty
+        and (coalesce(greatest(0, published_qty) <> expected_qty, true) or state = 'excluded')
         and (
             state not in ('excluded', 'orphan')
             or exclusion_reason in ('no_stock_record', 'kit_without_components')

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from resources.bulk import many_objects
 from resources.connectors.sdk.writing import JsonValue
 from resources.operations import Operations
 from resources.operations.outbox import OutboxRow
@@ -55,6 +56,7 @@ class SubjectPlan:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
+@many_objects()
 def plan_channel(
     operations: Operations,
     retailer: Retailer,
