@@ -51,7 +51,7 @@ def read_csv(
         wanted = max(0, min(at + wanted, size) - at) + len(file.readline())
         file.seek(at)
         data = file.read(wanted)
-        is_last = at + len(data) >= size
+        is_last = at + len(data) >= size or not data
         cut = len(data) if is_last else cut_at_record(data, reader.delimiter, reader.quote)
         if not cut and not is_last:
             wanted += piece_bytes
