@@ -188,15 +188,16 @@ class SqlProject:
             for check in model.checks:
                 if check.to in self.models:
                     found.setdefault(str(check.to), set()).update(check.to_columns)
-                for ref in check.refs if check.kind == "sql" and check.columns else ():
-                    if ref in self.models and set(check.columns) <= set(self.models[ref].columns):
-                        found.setdefault(ref, set()).update(check.columns)
             for one in model.increment.slices if model.increment else ():
                 named = found.setdefault(one.rows, set())
                 named.update(one.followed_columns)
                 if model.increment and model.increment.sums and one.rows in self.models:
                     # What went must be known whole, to be taken off.
                     named.update(self.models[one.rows].columns)
+        for check in self.all_checks():
+            for ref in check.refs if check.kind == "sql" and check.columns else ():
+                if ref in self.models and set(check.columns) <= set(self.models[ref].columns):
+                    found.setdefault(ref, set()).update(check.columns)
         for table, key in self.published_keys.items():
             found.setdefault(table, set()).update(key)
         return {table: tuple(sorted(columns)) for table, columns in found.items()}
@@ -581,9 +582,11 @@ def _read_own_checks(folder: Path, mistakes: list[str]) -> Iterator[Check]:
         content = _yaml(yml, _shown(yml, folder), mistakes)
         if content is None:
             continue
-        unknown = set(content) - {"description", "severity", "owners"}
+        unknown = set(content) - {"description", "severity", "owners", EACH}
         if unknown or not content.get("description"):
-            mistakes.append(f"{_shown(yml, folder)}: a check needs a description, and may have severity and owners")
+            mistakes.append(
+                f"{_shown(yml, folder)}: a check needs a description, and may have severity, owners and each"
+            )
             continue
         declared = {
             "kind": "sql",
@@ -591,6 +594,7 @@ def _read_own_checks(folder: Path, mistakes: list[str]) -> Iterator[Check]:
             "sql": path.read_text(encoding="utf-8"),
             "severity": content.get("severity", "error"),
             "description": content["description"],
+            EACH: content.get(EACH),
         }
         yield from _read_checks([declared], None, path, folder, mistakes)
 

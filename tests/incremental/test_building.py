@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,9 +13,10 @@ import pytest
 import sqlglot
 
 from resources.sql_increments import Increment, Slice
-from resources.sql_project import SqlProject, load_project
-from resources.warehouse import Warehouse, changes
+from resources.sql_project import Check, SqlProject, load_project
+from resources.warehouse import Warehouse, changes, check_scope, checking
 from resources.warehouse.build import ModelBuilder, ModelResult
+from resources.warehouse.checking import CheckResult
 from resources.warehouse.load import FullScope, load_entity, set_run_clock
 from tests.incremental.test_equals_whole import differences
 from tests.warehouse.canonical_files import START, at, write
@@ -302,6 +303,53 @@ def test_a_check_that_does_not_hold_is_told_until_it_does(
     assert run(con, project)[1]["not_negative"] == 0
     count(con, tmp_path, 3, ("S03", "C", -4))
     assert run(con, project)[1]["not_negative"] == 1
+
+
+def test_a_check_of_each_value_looks_at_those_that_changed_and_tells_of_all(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums that disagree at one place are found when it changes, and told with the others; nothing else is looked through."""
+    query, declared = MODELS["referentials/place"]
+    sums = (
+        "select p.location_code from referentials.place as p inner join staging.counted as c "
+        "on p.location_code = c.location_code group by p.location_code having max(c.counted_qty) > 5"
+    )
+    checks = f'checks:\n  - {{kind: sql, name: few, each: [location_code], severity: warn, sql: "{sums}"}}\n'
+    project = sql_folder(tmp_path / "sql", more={"referentials/place": (query, declared + checks)})
+    whole: list[str] = []
+    run_whole = checking.run_together
+
+    def noted(con: duckdb.DuckDBPyConnection, checks: Sequence[Check]) -> list[CheckResult]:
+        whole.extend(check.name for check in checks)
+        return run_whole(con, checks)
+
+    monkeypatch.setattr(check_scope, "run_together", noted)
+    lines = [(f"S{number:02}", "A", 1) for number in range(9)]
+    count(con, tmp_path, 0, *lines)
+    assert run(con, project)[1]["few"] == 0
+    whole.clear()
+    count(con, tmp_path, 1, ("S01", "A", 2))
+    assert run(con, project)[1]["few"] == 0
+    assert "few" not in whole
+    count(con, tmp_path, 2, ("S02", "A", 7))
+    assert run(con, project)[1]["few"] == 1
+    count(con, tmp_path, 3, ("S03", "A", 8))
+    assert run(con, project)[1]["few"] == 2
+
+
+def test_a_value_that_must_be_unique_is_looked_for_in_the_whole_table(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """The row that is in its way may stand still, under another key."""
+    query, declared = MODELS["referentials/place"]
+    checks = "checks:\n  - {kind: unique, columns: [qty], severity: warn, name: one_each}\n"
+    project = sql_folder(tmp_path / "sql", more={"referentials/place": (query, declared + checks)})
+    count(con, tmp_path, 0, ("S01", "A", 1), ("S02", "A", 2))
+    assert run(con, project)[1]["one_each"] == 0
+    count(con, tmp_path, 1, ("S02", "A", 3))
+    assert run(con, project)[1]["one_each"] == 0
+    count(con, tmp_path, 2, ("S02", "A", 1))
+    assert run(con, project)[1]["one_each"] == 1
 
 
 def test_what_was_forgotten_is_built_whole(con: duckdb.DuckDBPyConnection, project: SqlProject, tmp_path: Path) -> None:
