@@ -21,10 +21,14 @@ from resources.errors import ContractBroken, Where
 from resources.given_tables import given_tables, quoted
 from resources.operations import KEY_SEPARATOR
 from resources.warehouse import changes
+from resources.warehouse.places import ROW_ID, within
 
 # A full reading may take away this share of a stream's live rows, or this many rows where a share means little.
 TOMBSTONE_CAP_SHARE = 0.2
 TOMBSTONE_ALWAYS_QTY = 5
+
+PLACED_SHARE = 0.2
+"""Where a load brings at most this share of a table's rows, those it meets are looked up before they are read whole."""
 
 _SEEN = (*(name for name in ENVELOPE if name != "system_code"), "_stream")
 """Columns that tell when and where a row was seen."""
@@ -226,8 +230,21 @@ def _merge(
     # A key-only entity differs only by coming back from the dead.
     differs = " or ".join(["t._is_deleted", *(f't."{name}" is distinct from u."{name}"' for name in values)])
     everything = [*keys, *envelope, *values]
+    matched = " and ".join(f't."{key}" = u."{key}"' for key in keys)
+    using, near = "incoming", ""
+    rows_qty = _number(con, f"select count(*) from {table}")
+    if _number(con, "select count(*) from incoming") <= PLACED_SHARE * rows_qty:
+        # By their places: of the rows that are not met, only the keys are read.
+        listed = ", ".join(f't."{key}"' for key in keys)
+        con.execute(
+            f"create or replace temp table met as select t.rowid as {ROW_ID}, {listed} from {table} as t "
+            f"semi join incoming as u on {matched}"
+        )
+        using = f"(select u.*, t.{ROW_ID} from incoming as u left join met as t on {matched})"
+        near = within(con, f"select {ROW_ID} from met", rows_qty, of="t")
+        matched = f"t.rowid = u.{ROW_ID}"
     con.execute(
-        f"""merge into {table} t using incoming u on {" and ".join(f't."{key}" = u."{key}"' for key in keys)}
+        f"""merge into {table} t using {using} u on {matched}{near}
         when matched and {seen.format("u")} >= {seen.format("t")} and ({differs}) then update set
             {", ".join(f'"{name}" = u."{name}"' for name in [*envelope, *values])},
             _row_version = {version}, _is_deleted = false

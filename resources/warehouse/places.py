@@ -66,10 +66,10 @@ def _query(con: duckdb.DuckDBPyConnection, table: str, selected: str, matched: s
     )
 
 
-def within(con: duckdb.DuckDBPyConnection, places: str, rows_qty: int) -> str:
+def within(con: duckdb.DuckDBPyConnection, places: str, rows_qty: int, *, of: str = "") -> str:
     """A further condition on `rowid` that spares reading where none of the places is; empty where they are everywhere.
 
-    ``places``: query of row ids; ``rows_qty``: rows of the table.
+    ``places``: query of row ids; ``rows_qty``: rows of the table; ``of``: its name in the statement, where that must be said.
     """
     if rows_qty < SMALL_ROWS:
         return ""
@@ -79,8 +79,9 @@ def within(con: duckdb.DuckDBPyConnection, places: str, rows_qty: int) -> str:
     stretches = _stretches([stretch for (stretch,) in found])
     if sum(last - first + 1 for first, last in stretches) * STRETCH_ROWS > SCATTERED_SHARE * rows_qty:
         return ""
+    row_id = f"{of}.rowid" if of else "rowid"
     told = " or ".join(
-        f"rowid between {first * STRETCH_ROWS} and {(last + 1) * STRETCH_ROWS - 1}" for first, last in stretches
+        f"{row_id} between {first * STRETCH_ROWS} and {(last + 1) * STRETCH_ROWS - 1}" for first, last in stretches
     )
     return f" and ({told})" if told else " and false"
 

@@ -15,15 +15,19 @@ from hypothesis import strategies as st
 from resources.errors import ContractBroken
 from resources.given_tables import create_given_tables
 from resources.operations import key_text
-from resources.warehouse import FullScope, Warehouse
+from resources.warehouse import FullScope, Warehouse, load, places
 from resources.warehouse.load import load_entity
 from tests.warehouse.canonical_files import at, counts, write
 
 ENTITY = "stock_count_line"
 
 
-@pytest.fixture(name="con")
-def _con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+@pytest.fixture(name="con", params=[0, 1_000], ids=["met_at_once", "met_by_place"])
+def _con(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    monkeypatch.setattr(load, "PLACED_SHARE", request.param)
+    monkeypatch.setattr(places, "SMALL_ROWS", 0)
     with Warehouse(tmp_path / "data", threads=1).writer() as con:
         yield con
 
