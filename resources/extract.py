@@ -22,6 +22,7 @@ from resources.errors import ConfigurationError, EtalonError, ExtractIncomplete,
 from resources.landing import Landing
 from resources.operations import ExchangeEntry, FileReceipt, Manifest, Operations
 from resources.operations.store import ABANDONED
+from resources.rarer_collections import rarer_collections
 
 __all__ = ["Manifest", "run_extract"]
 
@@ -80,7 +81,8 @@ def run_extract(
             )
             landing.discard(connector.system_code, stream.name, dead)
             run = _Run(connector, stream, opening, operations, landing, pii, started, ids, period)
-            return run.read()
+            with rarer_collections():
+                return run.read()
     except EtalonError as error:
         # Only the lock and the steps before the first read can fail here: there is no extract to close.
         operations.add_exchange(

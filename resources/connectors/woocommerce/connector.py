@@ -138,7 +138,7 @@ class WooCommerceConnector:
             ]
         elif stream.name == ORDERS.name:
             pages = self._named("/orders", {"status": "any"}, orders.DECODER, stream, external_ids)
-            found = [self._order_batch([self._exploded(page) for page in pages], Counter())] if pages else []
+            found = [self._order_batch(self._exploded(pages), Counter())] if pages else []
         elif stream.name == REFUNDS.name:
             pages = self._named("/refunds", {}, refunds.DECODER, stream, external_ids, self._beside_refund)
             found = [self._refund_batch(pages)] if pages else []
@@ -251,7 +251,7 @@ class WooCommerceConnector:
             return Page("replay", body, decoder.decode(body), labels=labels)
 
         if stream.name == ORDERS.name:
-            return self._order_batch([self._exploded(page(orders.DECODER))], Counter())
+            return self._order_batch(self._exploded([page(orders.DECODER)]), Counter())
         if stream.name == REFUNDS.name:
             return self._refund_batch([self._beside_refund(page(refunds.DECODER))])
         if stream.name == CUSTOMERS.name:
@@ -393,7 +393,7 @@ class WooCommerceConnector:
         watermark_at: datetime,
         to_batch: Callable[[list[Page[Any]]], Batch],
         beside: Callable[[Page[Any]], Page[Any]] | None = None,
-        prepare: Callable[[Page[Any]], Page[Any]] = lambda page: page,
+        prepare: Callable[[list[Page[Any]]], list[Page[Any]]] = lambda pages: pages,
     ) -> Reading:
         first = self._client.first_page(path, params, decoder, name=stream.name, stream=stream.name)
         reading = Reading(watermark_at, first[0].announced_qty, True, iter(()))
@@ -402,7 +402,7 @@ class WooCommerceConnector:
             reading.announced_qty = qty
 
         pages = self._pages(path, params, decoder, stream.name, _row_id, first=first, announce=raise_to, beside=beside)
-        reading.batches = batches(map(prepare, pages), to_batch)
+        reading.batches = batches(pages, to_batch, prepare=prepare)
         return reading
 
     def _pages(
@@ -454,8 +454,8 @@ class WooCommerceConnector:
             unknown=unknown,
         )
 
-    def _exploded(self, page: Page[Any]) -> Page[Any]:
-        return orders.explode(page, order_tags=self._order_tags, tokeniser=self._tokeniser)
+    def _exploded(self, pages: list[Page[Any]]) -> list[Page[Any]]:
+        return orders.explode(pages, order_tags=self._order_tags, tokeniser=self._tokeniser)
 
     def _beside_refund(self, page: Page[Any]) -> Page[Any]:
         return replace(refunds.with_orders(self._client, page), labels=page.labels)

@@ -122,10 +122,10 @@ DECODER: RowDecoder[Order] = RowDecoder(Order, repair=_repair)
 
 @dataclass(frozen=True)
 class _Columns:
-    """The orders of one page and their lines as tables, their texts not read yet.
+    """The orders of some pages and their lines as tables, their texts not read yet.
 
-    ``order_texts``, ``line_texts``: (row in the page, what few rows have). ``personal``: what each order brings for the encrypted table.
-    ``lines`` tell by ``row`` to which order of the page they belong, and by ``number`` which line of it they are.
+    ``order_texts``, ``line_texts``: (row in the table, what few rows have). ``personal``: what each order brings for the encrypted table.
+    ``lines`` tell by ``row`` to which order of the table they belong, and by ``number`` which line of it they are.
     """
 
     orders: pl.DataFrame
@@ -135,14 +135,14 @@ class _Columns:
     line_texts: list[tuple[int, dict[str, str]]]
 
 
-def explode(page: Page[Order], *, order_tags: bool, tokeniser: Tokeniser) -> Page[Order]:
-    """A page as tables instead of rows: done page by page, while its texts are still near.
+def explode(pages: Sequence[Page[Order]], *, order_tags: bool, tokeniser: Tokeniser) -> list[Page[Order]]:
+    """Some pages as tables instead of rows; the first of them holds the tables of all. It frees the rows.
 
-    Half the time of one table for many pages: every text of those has to be fetched from memory twice more, to be put in the table
-    and to be given back. It frees the rows, too.
+    Done for few pages at a time, while their texts are still near: with many, every text is fetched from memory twice more, to be put
+    in the table and to be given back.
     ``order_tags``: read the meta keys of docs/retailer.md (pickup location, promised date, cancelled units, ...).
     """
-    rows = page.decoded.rows
+    rows = [row for page in pages for row in page.decoded.rows]
     lines = [line for row in rows for line in row.line_items]
     email_tokens, personal = tokens_of([row.billing.email for row in rows], "email", tokeniser)
     guests = [(index, row.billing) for index, row in enumerate(rows) if row.customer_id == 0]
@@ -152,7 +152,7 @@ def explode(page: Page[Order], *, order_tags: bool, tokeniser: Tokeniser) -> Pag
     columns = _Columns(
         frame_of(
             {**_ORDER, "source_position": pl.String, "email_token": pl.String},
-            [*columns_of(rows, _ORDER), source_positions(page), email_tokens],
+            [*columns_of(rows, _ORDER), [place for page in pages for place in source_positions(page)], email_tokens],
         ),
         _order_texts(rows, ORDER_TAGS if order_tags else frozenset()),
         personal,
@@ -166,8 +166,11 @@ def explode(page: Page[Order], *, order_tags: bool, tokeniser: Tokeniser) -> Pag
         ),
         _line_texts(lines) if order_tags else [],
     )
-    decoded: Decoded[Order] = Decoded([], page.decoded.positions, page.decoded.bad)
-    return Page(page.name, page.body, decoded, {"columns": columns}, page.labels)
+    extras: list[dict[str, Any]] = [{"columns": columns}, *[{} for _ in pages[1:]]]
+    return [
+        Page(page.name, page.body, Decoded([], page.decoded.positions, page.decoded.bad), extra, page.labels)
+        for page, extra in zip(pages, extras, strict=True)
+    ]
 
 
 def _full_name(billing: Address) -> str | None:
@@ -215,7 +218,7 @@ def to_batch(
     ``unknown`` counts them.
     """
     raw_text = RawText(pages, DECODER)
-    columns: list[_Columns] = [page.extra["columns"] for page in pages]
+    columns: list[_Columns] = [page.extra["columns"] for page in pages if page.extra]
     raw_orders = _order_table(columns)
     orders, order_rejects = convert(raw_orders, _order_fields(), entity="order", raw_text=raw_text)
     orders = orders.with_columns_seq(_our_status(frozenset(statuses.items())).alias("our_status"))
@@ -297,7 +300,7 @@ def _personal(pages: Sequence[_Columns], given: pl.DataFrame, good: pl.DataFrame
 
 
 def _order_table(pages: Sequence[_Columns]) -> pl.DataFrame:
-    table = pl.concat([page.orders for page in pages])
+    table = pl.concat([page.orders for page in pages], rechunk=True)
     sizes = [page.orders.height for page in pages]
     texts = _text_columns([page.order_texts for page in pages], sizes, {*ORDER_TAGS, _FEES, _PICKUP, _TRACKING})
     return table.with_columns_seq(pl.col("currency").alias("currency_code"), *texts).with_columns_seq(
@@ -310,8 +313,8 @@ def _order_table(pages: Sequence[_Columns]) -> pl.DataFrame:
 def _line_table(pages: Sequence[_Columns], orders: pl.DataFrame) -> pl.DataFrame:
     sizes = [page.lines.height for page in pages]
     starts = accumulate((page.orders.height for page in pages), initial=0)
-    rows = pl.concat([page.lines["row"] + start for page, start in zip(pages, starts, strict=False)])
-    table = pl.concat([page.lines for page in pages])
+    rows = pl.concat([page.lines["row"] + start for page, start in zip(pages, starts, strict=False)], rechunk=True)
+    table = pl.concat([page.lines for page in pages], rechunk=True)
     owners = orders.select_seq(pl.col("id").alias("order_id"), "currency_code", "source_position")[rows]
     position = pl.format("{} line {}", owners["source_position"], table["number"])
     texts = _text_columns([page.line_texts for page in pages], sizes, LINE_TAGS)
