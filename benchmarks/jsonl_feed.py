@@ -52,7 +52,7 @@ def main() -> None:
         size = f"{arguments.tickets:,} tickets, {size_bytes / 1e6:.0f} MB, {arguments.bad_share:.2%} bad"
         given = {"drops": folder}
         dlt = Baseline("dlt filesystem", "dlt_files.py", "stack", {**given, "pattern": "*.jsonl"})
-        line = Line("jsonl_feed", size, (), [Goal("peak_rss_mb", 400)])
+        line = Line("jsonl_feed", size, (), [Goal("peak_rss_mb", 300)])
         line = measure_beside(arguments, line, MODULE, given, dlt)
     report([line], as_json=arguments.json)
 

@@ -19,7 +19,7 @@ from resources.connectors.sdk.stream import RawRow, Reject
 from resources.connectors.sdk.text_rows import Announced, FileIdentity, Piece, placed, with_place
 from resources.errors import ContractBroken, Where
 
-PIECE_BYTES = 3 << 20
+PIECE_BYTES = 2 << 20
 """A piece takes some twenty times its size while it is made into frames."""
 _NEWLINE, _RETURN = 10, 13
 
