@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from resources.bulk import many_objects
 from resources.connectors.sdk.stream import Batch, PartEnd, Reject, Stream
 from resources.contracts.entity import Entity, entities
 from resources.contracts.key_order import is_any_twice
@@ -21,6 +20,7 @@ from resources.contracts.validation import split_by_contract
 from resources.errors import ContractBroken, Where
 from resources.landing import ExtractLanding, Landing
 from resources.operations import CanonicalFile, Operations, key_text
+from resources.rarer_collections import rarer_collections
 
 MIN_ROWS = 2_500
 """Root rows gathered before contracts run: per page they would cost more than the reading."""
@@ -190,7 +190,7 @@ class Collector:
         if end.outcome == "refused" and end.name in self.parts:
             self._landing.discard_canonical(self.parts.pop(end.name).files)
 
-    @many_objects()
+    @rarer_collections()
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         if not waiting:

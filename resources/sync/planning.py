@@ -14,12 +14,12 @@ from typing import Any
 
 import polars as pl
 
-from resources.bulk import many_objects
 from resources.connectors.sdk.writing import JsonValue
 from resources.operations import Operations
 from resources.operations.outbox import OutboxRow
 from resources.operations.plans import PlanLine, Proposal
 from resources.operations.receipts import Receipt, Settled, WriteKey, json_text, json_value
+from resources.rarer_collections import rarer_collections
 from resources.retailer import Retailer
 from resources.sync.facts import Difference, GuardFact
 from resources.sync.guards import FOUGHT_TIMES, FOUGHT_WITHIN, Measured, held_reasons
@@ -56,7 +56,7 @@ class SubjectPlan:
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-@many_objects()
+@rarer_collections()
 def plan_channel(
     operations: Operations,
     retailer: Retailer,
