@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 CHART = Path("images") / "cost-against-size.svg"
 _PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 _OURS, _THEIRS = "Étalon", "baseline"
+_OURS_COLOUR = "#1d4ed8"
+_COLOURS = (
+    "#f59e0b",
+    "#dc2626",
+    "#16a34a",
+    "#9333ea",
+    "#0891b2",
+    "#a16207",
+    "#db2777",
+    "#65a30d",
+    "#57534e",
+    "#ea580c",
+)
 
 
 def page_with(text: str, document: Mapping[str, Any], *, has_chart: bool) -> str:
@@ -57,8 +71,8 @@ def curves(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 {"name": line["name"], "side": side, "rows": measured["rows"], "cpu_s": measured["cpu_s_min"]}
             )
     sizes: dict[str, set[int]] = {}
-    for point in points:
-        sizes.setdefault(point["name"], set()).add(point["rows"])
+    for line in lines:
+        sizes.setdefault(line["name"], set()).add(line["rows"])
     return [point for point in points if len(sizes[point["name"]]) > 1]
 
 
@@ -67,12 +81,18 @@ def chart_svg(points: Sequence[Mapping[str, Any]]) -> str:
     import altair as alt
     import vl_convert
 
+    sides = [_OURS, *sorted({point["side"] for point in points} - {_OURS})]
     base = alt.Chart(alt.InlineData(values=[dict(point) for point in points])).encode(
         x=alt.X(
             "rows:Q", scale=alt.Scale(type="log", nice=False), title="rows", axis=alt.Axis(format="~s", tickCount=4)
         ),
         y=alt.Y("cpu_s:Q", scale=alt.Scale(type="log"), title="CPU-seconds", axis=alt.Axis(format="~g", tickCount=5)),
-        color=alt.Color("side:N", title=None, legend=alt.Legend(orient="bottom", columns=4)),
+        color=alt.Color(
+            "side:N",
+            title=None,
+            scale=alt.Scale(domain=sides, range=[_OURS_COLOUR, *islice(cycle(_COLOURS), len(sides) - 1)]),
+            legend=alt.Legend(orient="bottom", columns=3, labelLimit=260),
+        ),
     )
     chart = (
         alt.layer(base.mark_line(), base.mark_point(filled=True, size=30))
