@@ -31,7 +31,7 @@ from tests.postgres_server import PostgresServer, find_binaries, running_postgre
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("drills-postgres")]
 
-RUN = Stop("resources.warehouse.build", "run_models", nth=60)
+RUN = Stop("resources.warehouse.build:ModelBuilder", "build", nth=60)
 SYNC = Stop("resources.operations.outbox:Outbox", "claim", nth=1)
 SHOPS = {"web-fr": "shop_fr", "web-be": "shop_be"}
 PATIENCE_S = 240
